@@ -1,0 +1,1 @@
+"""What an adapter is judged by: likeness, faithfulness, few-step signals, and the statistics that compare them."""

@@ -1,0 +1,149 @@
+"""Every number one can turn, with the paper's values as defaults; imports in a blink, without torch.
+
+    python -c "from dopsd.recipe import Training; print(Training(rank=16))"
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+_FORBID_UNKNOWN_KEYS = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How an adapter is tuned (arXiv:2605.05204, appendix D: Z-Image-Turbo, LoRA).
+
+    `num_steps` is the number of steps that the adapter is deployed with: the student rolls out exactly these, and
+    probe and evaluation sample with them. `step_weights` are relative, one a step; empty weighs all alike. `loss` is
+    the space of the disagreement: "velocity" is eq. 6, "x0" multiplies it by sigma squared as the authors' code does.
+    `teacher` is "ema" (a moving average of the student) or "frozen" (the base without adapter). `parent` is "base" or
+    the name of the version whose adapter the student starts from.
+    """
+
+    method: Literal["dopsd"] = "dopsd"
+    teacher: Literal["ema", "frozen"] = "ema"
+    ema_decay: float = 0.9999
+    loss: Literal["x0", "velocity"] = "x0"
+    step_weights: tuple[float, ...] = ()
+    num_steps: int = 4
+    iterations: int = 1000
+    batch_size: int = 4
+    learning_rate: float = 4e-5
+    max_gradient_norm: float = 1.0
+    rank: int = 64
+    alpha: int = 128
+    precision: Literal["fp32", "bf16"] = "bf16"
+    seed: int = 0
+    checkpoint_every: int = 100
+    parent: str = "base"
+
+    __pydantic_config__ = _FORBID_UNKNOWN_KEYS
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train; raises ValueError naming the key."""
+        _one_of("method", self.method, ("dopsd",))
+        _one_of("teacher", self.teacher, ("ema", "frozen"))
+        _one_of("loss", self.loss, ("x0", "velocity"))
+        _one_of("precision", self.precision, ("fp32", "bf16"))
+        for key in ("num_steps", "iterations", "batch_size", "rank", "alpha", "checkpoint_every"):
+            _at_least(key, getattr(self, key), 1)
+        for key in ("learning_rate", "max_gradient_norm"):
+            _above_zero(key, getattr(self, key))
+        _within("ema_decay", self.ema_decay, 0, 1)
+        _at_least("seed", self.seed, 0)
+        if self.step_weights and (len(self.step_weights) != self.num_steps or min(self.step_weights) < 0):
+            raise ValueError(f"step_weights has {list(self.step_weights)}: give {self.num_steps} numbers >= 0, one a step")
+        if self.step_weights and sum(self.step_weights) == 0:
+            raise ValueError("step_weights are all 0: nothing would be learnt; give one of them a weight")
+        if not self.parent:
+            raise ValueError('parent is empty: write "base" or the version to start from')
+
+
+@dataclass(frozen=True)
+class Probing:
+    """How the teacher is tried before training: `seeds` pictures a training prompt, and how sure we want to be.
+
+    The teacher passes when the lower end of the interval of its gain in likeness exceeds `minimum_gain` (in units of
+    the likeness distance). `accept_weak_teacher` trains even so; the report says it did.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    confidence: float = 0.95
+    minimum_gain: float = 0.0
+    accept_weak_teacher: bool = False
+
+    __pydantic_config__ = _FORBID_UNKNOWN_KEYS
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured; raises ValueError naming the key."""
+        _distinct_seeds(self.seeds)
+        _within("confidence", self.confidence, 0.5, 0.999)
+        _within("minimum_gain", self.minimum_gain, 0, 2)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How models are compared: the same prompts and `seeds` for all of them, intervals of `confidence` over prompts."""
+
+    seeds: tuple[int, ...] = (0, 1)
+    confidence: float = 0.95
+    num_resamples: int = 10_000
+
+    __pydantic_config__ = _FORBID_UNKNOWN_KEYS
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured; raises ValueError naming the key."""
+        _distinct_seeds(self.seeds)
+        _within("confidence", self.confidence, 0.5, 0.999)
+        _at_least("num_resamples", self.num_resamples, 100)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How much of each score the gate lets go, in the score's own unit; start values, to be calibrated on real runs.
+
+    `likeness_gain`: DINO-D must fall by more than this on the concept's prompts. `retention_loss`: CLIP-S on prompts
+    without the concept may fall by less than this. The rest are few-step signals on those same prompts: curvature may
+    rise by less than `curvature_rise`; log sharpness and log contrast must stay within plus or minus their margin
+    (blur and over-sharpening are both failures); the log noise floor may rise by less than `noise_rise`.
+    """
+
+    likeness_gain: float = 0.0
+    retention_loss: float = 0.01
+    curvature_rise: float = 0.02
+    sharpness_change: float = 0.2
+    contrast_change: float = 0.2
+    noise_rise: float = 0.2
+
+    __pydantic_config__ = _FORBID_UNKNOWN_KEYS
+
+    def __post_init__(self) -> None:
+        """Refuse negative margins; raises ValueError naming the key."""
+        for key in self.__dataclass_fields__:
+            _at_least(key, getattr(self, key), 0)
+
+
+def _one_of(key: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{key} is {value!r}: choose one of {', '.join(allowed)}")
+
+
+def _at_least(key: str, value: float, bound: float) -> None:
+    if not value >= bound:
+        raise ValueError(f"{key} is {value}: give a number >= {bound}")
+
+
+def _above_zero(key: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{key} is {value}: give a number > 0")
+
+
+def _within(key: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{key} is {value}: give a number from {low} to {high}")
+
+
+def _distinct_seeds(seeds: Sequence[int]) -> None:
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise ValueError(f"seeds are {list(seeds)}: give at least one, all different, none negative")
