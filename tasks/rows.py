@@ -1,0 +1,66 @@
+"""What a line of images.jsonl, quarantine.jsonl and captions.jsonl says.
+
+    rows = read(Path("data/images/images.jsonl"), ImageRow)
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from tasks.folders import read_rows, write_rows
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One picture of the dataset; `id` names its pixels, `source` is the file's name as its owner sees it."""
+
+    id: str
+    file: str
+    source: str
+    source_sha256: str
+    width: int
+    height: int
+    format: str
+    phash: str
+    notes: tuple[str, ...]
+    caption: str | None
+
+
+@dataclass(frozen=True)
+class QuarantineRow:
+    """One file that was left out, why, and what its owner can do; `file` holds its bytes where they could be read."""
+
+    source: str
+    reason: str
+    mend: str
+    file: str | None
+
+
+@dataclass(frozen=True)
+class CaptionRow:
+    """One caption and who wrote it; `model` is None for a person."""
+
+    id: str
+    caption: str
+    source: Literal["human", "vlm"]
+    model: str | None
+    notes: tuple[str, ...] = ()
+
+
+AnyRow = TypeVar("AnyRow", ImageRow, QuarantineRow, CaptionRow)
+
+
+def read(path: Path, kind: type[AnyRow]) -> list[AnyRow]:
+    """Read rows of one kind; a missing or unknown key names the file."""
+    known = {field.name for field in fields(kind)}
+    rows = read_rows(path)
+    for row in rows:
+        if strange := set(row) ^ known:
+            raise ValueError(f"{path}: keys {sorted(strange)} missing or unknown; run the stage that writes it again")
+    return [kind(**{key: tuple(value) if key == "notes" else value for key, value in row.items()}) for row in rows]
+
+
+def write(path: Path, rows: Iterable[AnyRow], *, key: str = "id") -> None:
+    """Write rows as JSON Lines, sorted by `key`."""
+    write_rows(path, [asdict(row) for row in rows], key=key)

@@ -1,0 +1,131 @@
+"""The files of a source folder and of the archives in it, one by one, under the names their owner sees.
+
+    for file in files(Path("samples/comet"), max_bytes=64 << 20):
+        print(file.name, len(file.read()))
+
+Archives are read, never unpacked: nothing is written under a name that an archive chose. What can't be read is told
+when `read` is called, by tasks.picture.Unusable.
+"""
+
+import io
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from tasks.picture import Unusable
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+Opened = Callable[[], IO[bytes] | None]
+_LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, KeyError)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file: its name below the folder ("dogs/rex.png", "pack.zip/rex.png") and how to get its bytes."""
+
+    name: str
+    read: Callable[[], bytes]
+    path: Path | None = None  # where it lies by itself; a member of an archive has no path
+
+    @property
+    def is_skipped(self) -> bool:
+        """Tell files nobody means to train on: hidden ones and what operating systems leave behind."""
+        parts = PurePosixPath(self.name).parts
+        return any(part.startswith(".") or part.lower() in _LEFT_BY_SYSTEMS for part in parts)
+
+    @property
+    def stem(self) -> str:
+        """Give the name without its last suffix: what an image and its caption share."""
+        return str(PurePosixPath(self.name).with_suffix(""))
+
+
+def files(folder: Path, max_bytes: int) -> Iterator[SourceFile]:
+    """List every file below `folder`, by name; members of an archive are readable until the next file is asked for."""
+    for path in sorted(_paths(folder), key=lambda path: path.relative_to(folder).as_posix()):
+        file = SourceFile(_shown(path.relative_to(folder).as_posix()), partial(_bytes_of, path, max_bytes), path)
+        if not path.name.lower().endswith(ARCHIVES) or file.is_skipped:
+            yield file
+            continue
+        try:
+            yield from _members(path, file.name, max_bytes)
+        except _BROKEN as error:
+            yield SourceFile(file.name, partial(_refuse, f"the archive is broken: {error}", "pack it again"), path)
+
+
+def _paths(folder: Path) -> Iterator[Path]:
+    """Walk without following linked folders, which could lead in circles: a linked folder is listed as if a file."""
+    for parent, folders, names in os.walk(folder, onerror=_raise):
+        linked = [name for name in folders if (Path(parent) / name).is_symlink()]
+        yield from (Path(parent) / name for name in names + linked)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _shown(name: str) -> str:
+    """Spell a name that is not UTF-8 with backslashes, so that it can be printed and stored."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _refuse(reason: str, mend: str) -> bytes:
+    raise Unusable(reason, mend)
+
+
+def _too_large(max_bytes: int) -> Unusable:
+    limit = f"ingest.max_megabytes ({max_bytes / 1e6:g})"
+    return Unusable(f"it is larger than {limit}", "make it smaller, or raise the limit in params.yaml")
+
+
+def _bytes_of(path: Path, max_bytes: int) -> bytes:
+    """Read an ordinary file; a pipe or a device would never end."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise Unusable("it is a folder behind a link, a pipe or a device", "put the files themselves here")
+        if status.st_size > max_bytes:
+            raise _too_large(max_bytes)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise Unusable("it is a link to a file that is not there", "put the file itself here") from error
+    except OSError as error:
+        raise Unusable(f"it cannot be read: {error.strerror}", "check its permissions and the disk") from error
+
+
+def _members(path: Path, name: str, max_bytes: int) -> Iterator[SourceFile]:
+    if path.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(path) as pack:
+            found = [(entry.filename, partial(pack.open, entry)) for entry in pack.infolist() if not entry.is_dir()]
+            yield from _entries(found, name, max_bytes)
+    else:
+        with tarfile.open(path) as pack:
+            found = [(entry.name, partial(pack.extractfile, entry)) for entry in pack if not entry.isdir()]
+            yield from _entries(found, name, max_bytes)
+
+
+def _entries(found: list[tuple[str, Opened]], pack: str, max_bytes: int) -> Iterator[SourceFile]:
+    for entry, opened in sorted(found, key=lambda pair: pair[0]):
+        parts = [part for part in entry.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        yield SourceFile(_shown("/".join([pack, *parts])), partial(_bytes_in, opened, entry, max_bytes))
+
+
+def _bytes_in(opened: Opened, entry: str, max_bytes: int) -> bytes:
+    """Read one member, at most `max_bytes` of it, whatever size its header claims."""
+    if entry.lower().endswith(ARCHIVES):
+        raise Unusable("it is an archive within an archive", "put it into the folder by itself")
+    try:
+        with opened() or io.BytesIO() as file:  # a device in a tar has no bytes
+            data = file.read(max_bytes + 1)
+    except _BROKEN as error:
+        raise Unusable(f"it cannot be read from its archive: {error}", "pack the archive again, unlocked") from error
+    if len(data) > max_bytes:
+        raise _too_large(max_bytes)
+    return data

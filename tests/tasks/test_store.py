@@ -1,0 +1,142 @@
+"""What the store gives back is what was put in, or nothing."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tasks.store import Reuse, Store, fetch, key_of
+
+KEYS = [key_of({"image": name, "schema": 1}) for name in "abcdef"]
+
+
+def shouted(positions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Compute the entries of the tests."""
+    for position in positions:
+        yield position, f"entry {position}".encode()
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for data in (b"", b"\n", os.urandom(100_000)):
+        store.write(KEYS[0], data)
+        assert store.read(KEYS[0]) == data
+    assert store.read(KEYS[1]) is None
+
+
+def test_every_part_counts_in_a_key_and_their_order_does_not() -> None:
+    parts = {"image": "a", "caption": "[V]", "dtype": "float32"}
+    assert key_of(parts) == key_of(dict(reversed(parts.items())))
+    assert all(key_of(parts) != key_of(parts | {name: "other"}) for name in parts)
+
+
+@pytest.mark.parametrize("position", [0, 63, 64, 65, 70])
+def test_one_flipped_bit_is_told_and_computed_again(tmp_path: Path, position: int) -> None:
+    store = Store(tmp_path)
+    store.write(KEYS[0], b"entry 0")
+    entry = bytearray(store.path(KEYS[0]).read_bytes())
+    entry[position] ^= 1
+    store.path(KEYS[0]).write_bytes(entry)
+    assert fetch(store, KEYS[:1], shouted) == ([b"entry 0"], Reuse(computed=1, reused=0, damaged=1))
+    assert store.damaged == [store.path(KEYS[0])]
+    assert fetch(store, KEYS[:1], shouted) == ([b"entry 0"], Reuse(computed=0, reused=1))
+
+
+def test_a_truncated_entry_and_one_under_the_wrong_name_are_damaged(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write(KEYS[0], b"entry")
+    store.path(KEYS[1]).parent.mkdir()
+    store.path(KEYS[0]).rename(store.path(KEYS[1]))
+    store.path(KEYS[0]).write_bytes(b"")
+    assert store.read(KEYS[0]) is store.read(KEYS[1]) is None
+    assert len(store.damaged) == 2
+
+
+def test_only_what_is_missing_is_computed_and_equal_keys_once(tmp_path: Path) -> None:
+    store, asked = Store(tmp_path), []
+
+    def compute(positions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        asked.append(list(positions))
+        return shouted(positions)
+
+    fetch(store, KEYS[:3], compute)
+    data, reuse = fetch(store, [*KEYS, KEYS[4]], compute)
+    assert asked == [[0, 1, 2], [3, 4, 5]]
+    assert data == [f"entry {number}".encode() for number in (0, 1, 2, 3, 4, 5, 4)]
+    assert reuse == Reuse(computed=3, reused=4)
+
+
+def test_a_run_that_dies_keeps_what_it_computed(tmp_path: Path) -> None:
+    def failing(positions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        yield from shouted(positions[:2])
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        fetch(Store(tmp_path), KEYS, failing)
+    assert fetch(Store(tmp_path), KEYS, shouted)[1] == Reuse(computed=4, reused=2)
+
+
+def test_a_writer_killed_at_any_moment_leaves_whole_entries_only(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from tasks.store import Store, key_of\n"
+        "store = Store(Path(sys.argv[1])); number = 0\n"
+        "while True:\n"
+        "    store.write(key_of({'number': number % 50}), bytes([number % 50]) * 300_000); number += 1\n"
+    )
+    for _ in range(3):
+        writer = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+        while not any(tmp_path.rglob("??/*")):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    store = Store(tmp_path)
+    found = [store.read(key_of({"number": number})) for number in range(50)]
+    assert not store.damaged
+    assert any(found)
+    assert all(data is None or data == bytes([number]) * 300_000 for number, data in enumerate(found))
+
+
+def test_what_a_killed_writer_left_is_swept_once_it_is_old(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write(KEYS[0], b"entry")
+    left, fresh = (store.path(KEYS[0]).with_name(f".staged-{name}") for name in ("old", "new"))
+    left.touch()
+    fresh.touch()
+    os.utime(left, (0, 0))
+    store.sweep()
+    assert not left.exists()
+    assert fresh.exists()
+    assert store.read(KEYS[0]) == b"entry"
+
+
+def _write_all(folder: Path, number: int) -> None:
+    store = Store(folder)
+    for _ in range(5):
+        for key in KEYS:
+            store.write(key, key.encode() * 1000)
+            assert store.read(key) in (None, key.encode() * 1000), number
+
+
+def test_eight_processes_may_write_the_same_entries_at_once(tmp_path: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        pool.starmap(_write_all, [(tmp_path, number) for number in range(8)])
+    store = Store(tmp_path)
+    assert [store.read(key) for key in KEYS] == [key.encode() * 1000 for key in KEYS]
+    assert not list(tmp_path.rglob(".staged-*"))
+
+
+def test_a_thousand_hits_take_less_than_a_millisecond_each(tmp_path: Path) -> None:
+    store, keys = Store(tmp_path), [key_of({"number": number}) for number in range(1000)]
+    for key in keys:
+        store.write(key, bytes(20_000))
+    began = time.perf_counter()
+    _, reuse = fetch(store, keys, shouted)
+    assert reuse == Reuse(computed=0, reused=1000)
+    assert time.perf_counter() - began < 1
