@@ -24,6 +24,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM")  # not EP
 # What Pillow's decoders raise on bytes that are not what they claim; all is in memory, so it is never the disk.
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, RuntimeError, struct.error, zlib.error)
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_PROFILED = ("RGB", "L", "CMYK", "LAB")  # the modes that colour profiles speak of
 _ORIENTATION = 0x0112
 
 
@@ -121,22 +122,16 @@ def _is_deep(image: Image.Image) -> bool:
 
 def _rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:
     """Bring any mode to 8-bit sRGB over white and say what that took."""
-    notes: list[str] = []
+    notes = [] if image.mode in ("RGB", "RGBA") else [f"mode {image.mode} brought to RGB"]
     if image.mode.startswith(("I", "F")):
         image = _eight_bit(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-        if alpha.getextrema() != (255, 255):
-            notes.append("transparency laid over white")
-        colours, told = _in_srgb(image.convert("RGB"), profile)
-        white = Image.new("RGB", image.size, "white")
-        return Image.composite(colours, white, alpha), notes + told
-    if image.mode not in ("RGB", "L", "CMYK"):
-        notes.append(f"mode {image.mode} brought to RGB")
-        image = image.convert("RGB")
-    colours, told = _in_srgb(image, profile)
-    return colours, notes + ([f"mode {image.mode} brought to RGB"] if image.mode != "RGB" else []) + told
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+    opaque = image if image.mode in _PROFILED else image.convert("RGBA" if alpha else "RGB").convert("RGB")
+    colours, told = _in_srgb(opaque, profile)
+    if alpha is None or alpha.getextrema() == (255, 255):
+        return colours, notes + told
+    white = Image.new("RGB", image.size, "white")
+    return Image.composite(colours, white, alpha), [*notes, *told, "transparency laid over white"]
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
