@@ -1,0 +1,39 @@
+"""Fit the undistilled tiny Z-Image on the pool by flow matching: half of the rows see words alone, half an image too.
+
+    python -m recipes.tiny fit denoiser
+"""
+
+from pathlib import Path
+
+import torch
+from diffusers import ZImageTransformer2DModel
+from torch import Tensor
+
+from recipes.tiny.architecture import transformer
+from recipes.tiny.fit import Budget, fit
+from recipes.tiny.pool import Pool
+
+
+def fit_denoiser(folder: Path, pool: Pool, *, size: float, batch: int = 64) -> ZImageTransformer2DModel:
+    """Fit for `5000 * size` steps of `batch` rows."""
+    denoiser = transformer()
+
+    def loss(step: int) -> Tensor:
+        random = torch.Generator().manual_seed(step)
+        rows = torch.randint(len(pool.latents), (batch,), generator=random)
+        with_image = torch.rand(batch, generator=random) < 0.5
+        image = pool.latents[rows].float()
+        noise = torch.randn(image.shape, generator=random)
+        sigma = torch.sigmoid(torch.randn(batch, generator=random) * 1.2 + 0.4)
+        x = torch.lerp(image, noise, sigma[:, None, None, None])
+        read = [pool.context(int(r), with_image=bool(w)) for r, w in zip(rows, with_image, strict=True)]
+        return (velocity(denoiser, x, sigma, read) - (noise - image)).square().mean()
+
+    fit("denoiser", {"denoiser": denoiser}, loss, Budget(int(5000 * size), 2e-3, ema=0.999, weight_decay=0.01, muon=True), folder=folder)
+    return denoiser.eval()
+
+
+def velocity(denoiser: ZImageTransformer2DModel, x: Tensor, sigma: Tensor, contexts: list[Tensor]) -> Tensor:
+    """Predict d(latents)/d(sigma) at `x`, shape (n, 8, 10, 10); the class itself counts time from noise to image."""
+    towards_image = denoiser(list(x[:, :, None]), 1 - sigma, contexts, return_dict=False)[0]
+    return -torch.stack(list(towards_image))[:, :, 0]

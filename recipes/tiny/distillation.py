@@ -1,0 +1,106 @@
+"""Distil the tiny Z-Image to its deployed 4 steps: regress each step of the deployed grid from the parent's fine trajectory.
+
+First on states of the parent's own trajectories, made once; then on states that the student itself visits.
+
+    python -m recipes.tiny fit student
+"""
+
+import copy
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from diffusers import ZImageTransformer2DModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recipes.tiny.denoiser import velocity
+from recipes.tiny.fit import Budget, fit
+from recipes.tiny.pool import Pool
+
+STEPS, FINE = 4, 8
+"""Deployed steps, and the parent's steps within each of them: 32 in all."""
+_CHUNK = 64
+
+
+def shifted(levels: Tensor, shift: float = 3.0) -> Tensor:
+    """Bend uniform noise levels towards noise, as the scheduler does."""
+    return shift * levels / (1 + (shift - 1) * levels)
+
+
+def fine_grid(index: int) -> Tensor:
+    """List the parent's noise levels within deployed step `index`, shape (FINE + 1,)."""
+    return shifted(torch.linspace(1 - index / STEPS, 1 - (index + 1) / STEPS, FINE + 1))
+
+
+@torch.no_grad()
+def walk(denoiser: ZImageTransformer2DModel, x: Tensor, sigmas: Tensor, contexts: list[Tensor], empty: Tensor, guidance: float) -> Tensor:
+    """Follow the flow from `sigmas[0]` to `sigmas[-1]` in Euler steps, guided away from the empty prompt."""
+    for sigma, following in pairwise(sigmas.tolist()):
+        level = torch.full((len(x),), sigma)
+        speed = velocity(denoiser, x, level, contexts)
+        if guidance != 1:
+            blind = velocity(denoiser, x, level, [empty] * len(x))
+            speed = blind + guidance * (speed - blind)
+        x = x + (following - sigma) * speed
+    return x
+
+
+def trajectories(folder: Path, parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, *, rows: int, guidance: float) -> Tensor:
+    """Read or make the parent's states at the deployed levels for the first `rows` rows, shape (rows, 5, 8, 10, 10).
+
+    Even rows read words alone, odd rows an image too. Chunks are saved as they are made.
+    """
+    made = []
+    for start in range(0, rows, _CHUNK):
+        path = folder / "trajectories" / f"{guidance}-{start}.safetensors"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            states = _trajectory(parent, pool, empty, range(start, start + _CHUNK), guidance)
+            save_file({"states": states.half()}, path.with_suffix(".staged"))
+            os.replace(path.with_suffix(".staged"), path)
+        made.append(load_file(path)["states"])
+    return torch.cat(made)
+
+
+def _trajectory(parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, rows: range, guidance: float) -> Tensor:
+    read = [pool.context(row, with_image=row % 2 == 1) for row in rows]
+    states = [torch.randn((len(rows), *pool.latents.shape[1:]), generator=torch.Generator().manual_seed(rows.start))]
+    for index in range(STEPS):
+        states.append(walk(parent, states[-1], fine_grid(index), read, empty, guidance))
+    return torch.stack(states, dim=1)
+
+
+def fit_student(
+    folder: Path, parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, *, size: float, guidance: float, batch: int = 64
+) -> ZImageTransformer2DModel:
+    """Fit a copy of the parent for `2400 * size` steps on `6400 * size` trajectories, then `500 * size` on its own states."""
+    student, deployed = copy.deepcopy(parent), shifted(torch.linspace(1, 0, STEPS + 1))
+    states = trajectories(folder, parent, pool, empty, rows=_CHUNK * max(1, int(100 * size)), guidance=guidance)
+
+    def regress(x: Tensor, target: Tensor, index: Tensor, read: list[Tensor]) -> Tensor:
+        sigma, following = deployed[index], deployed[index + 1]
+        secant = (target - x) / (following - sigma)[:, None, None, None]
+        return (velocity(student, x, sigma, read) - secant).square().mean()
+
+    def on_trajectories(step: int) -> Tensor:
+        random = torch.Generator().manual_seed(step)
+        rows = torch.randint(len(states), (batch,), generator=random)
+        index = torch.randint(STEPS, (batch,), generator=random)
+        read = [pool.context(int(row), with_image=int(row) % 2 == 1) for row in rows]
+        return regress(states[rows, index].float(), states[rows, index + 1].float(), index, read)
+
+    def on_own_states(step: int) -> Tensor:
+        random = torch.Generator().manual_seed(10_000 + step)
+        rows = torch.randint(len(pool.latents), (batch // 2,), generator=random).tolist()
+        read = [pool.context(row, with_image=row % 2 == 1) for row in rows]
+        index = step % STEPS
+        x = torch.randn((len(rows), *pool.latents.shape[1:]), generator=random)
+        x = walk(student, x, deployed[: index + 1], read, empty, 1.0)
+        target = walk(parent, x, fine_grid(index), read, empty, guidance)
+        return regress(x, target, torch.full((len(rows),), index), read)
+
+    fit("student", {"student": student}, on_trajectories, Budget(int(2400 * size), 1e-3, muon=True), folder=folder)
+    fit("student_own_states", {"student": student}, on_own_states, Budget(int(500 * size), 4e-4, muon=True), folder=folder)
+    return student.eval()

@@ -1,0 +1,171 @@
+"""Draw scenes of the world, many at once, with anti-aliased edges.
+
+    python -m recipes.tiny show --out world.png
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from recipes.tiny.world import COLOURS, PATTERNS, SHAPES, STYLES, TEXTURES, Scene
+
+
+def draw(scenes: list[Scene], side: int = 40) -> Tensor:
+    """Draw `scenes` as RGB images in [0, 1], shape (scenes, 3, side, side)."""
+    field = _Field(scenes, side)
+    body = _body(field)
+    picture = torch.where(body[:, None] > 0, _mix(_background(field), _ink(field), body), _background(field))
+    outline = _index(scenes, lambda s: STYLES.index(s.style)) == STYLES.index("outlined")
+    rim = (1 - (field.depth.abs() - 0.9).clamp(0, 1)) * outline[:, None, None]
+    return _mix(picture, torch.full_like(picture, 0.05), rim).clamp(0, 1)
+
+
+class _Field:
+    """Coordinates of every pixel as each scene's object sees them."""
+
+    def __init__(self, scenes: list[Scene], side: int) -> None:
+        """Place the pixel grid of `side` into the frame of each scene's object."""
+        self.scenes, self.side = scenes, side
+        grid = (torch.arange(side) + 0.5) / side
+        column = [_column(scenes, name) for name in ("x", "y", "radius", "angle", "phase")]
+        x, y, self.radius, angle, self.phase = column
+        dx, dy = grid[None, None, :] - x, grid[None, :, None] - y
+        self.u = (dx * angle.cos() + dy * angle.sin()) / self.radius
+        self.v = (dy * angle.cos() - dx * angle.sin()) / self.radius
+        self.depth = _depth(self) * self.radius * side
+
+
+def _column(scenes: list[Scene], name: str) -> Tensor:
+    return torch.tensor([getattr(scene, name) for scene in scenes])[:, None, None]
+
+
+def _index(scenes: list[Scene], of) -> Tensor:
+    return torch.tensor([of(scene) for scene in scenes])
+
+
+def _mix(under: Tensor, over: Tensor, share: Tensor) -> Tensor:
+    return under + (over - under) * share[:, None]
+
+
+def _colours(names: list[str]) -> Tensor:
+    return torch.tensor([COLOURS[name] for name in names])[:, :, None, None]
+
+
+def _depth(field: _Field) -> Tensor:
+    """Measure how far inside its outline a pixel lies, in radii; a shape is a radius as a function of the angle."""
+    rho, theta = torch.hypot(field.u, field.v), torch.atan2(field.u, -field.v)
+    shape = _index(field.scenes, lambda s: SHAPES.index(s.concept.shape))
+    depth = torch.empty_like(rho)
+    for index, name in enumerate(SHAPES):
+        rows = shape == index
+        if rows.any():
+            depth[rows] = _RADIUS[name](rho[rows], theta[rows], field.u[rows], field.v[rows])
+    return depth
+
+
+def _polygon(corners: int, size: float):
+    def depth(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        sector = 2 * math.pi / corners
+        return size * math.cos(math.pi / corners) - rho * torch.cos(theta.remainder(sector) - sector / 2)
+
+    return depth
+
+
+def _square(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    return 0.82 - torch.maximum(u.abs(), v.abs())
+
+
+def _star(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """A straight edge runs from each tip (phi = 0) to the notch beside it (phi = half)."""
+    half, inner = math.pi / 5, 0.5
+    phi = ((theta + half).remainder(2 * half) - half).abs()
+    edge = inner * math.sin(half) / (inner * torch.sin(half - phi) + torch.sin(phi))
+    return (1.1 * edge - rho) * 0.7
+
+
+def _heart(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    x, y = u.abs(), v - 0.05
+    lobe = 0.54 - torch.hypot(x - 0.44, y + 0.34)
+    tip = torch.minimum(0.66 - (x + y) * 0.7071 - 0.03, 0.6 - (x - y) * 0.7071)
+    return torch.maximum(lobe, torch.minimum(tip, y + 0.36))
+
+
+def _cross(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    x, y = u.abs(), v.abs()
+    return torch.maximum(torch.minimum(0.95 - x, 0.33 - y), torch.minimum(0.33 - x, 0.95 - y))
+
+
+def _ring(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    return torch.minimum(0.97 - rho, rho - 0.5)
+
+
+def _moon(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    return torch.minimum(0.97 - rho, torch.hypot(u - 0.45, v) - 0.72)
+
+
+_RADIUS = {
+    "circle": lambda rho, theta, u, v: 0.95 - rho,
+    "square": _square,
+    "triangle": _polygon(3, 1.15),
+    "star": _star,
+    "heart": _heart,
+    "cross": _cross,
+    "ring": _ring,
+    "moon": _moon,
+}
+
+
+def _body(field: _Field) -> Tensor:
+    return (field.depth + 0.5).clamp(0, 1)
+
+
+def _ink(field: _Field) -> Tensor:
+    """Colour the object: its pattern in the second colour over its body in the first, lit from the top left if shaded."""
+    scenes = field.scenes
+    ink, mark = _colours([s.concept.ink for s in scenes]), _colours([s.concept.mark for s in scenes])
+    pixel = 1 / (field.radius * field.side)
+    u, v, phase = field.u, field.v, field.phase
+    waves = {
+        "plain": torch.full_like(u, -1.0),
+        "striped": _edge(0.25 - ((u / 0.7 + phase).remainder(1) - 0.5).abs(), pixel / 0.7),
+        "dotted": _edge(0.32 - _cell(u / 0.68 + phase, v / 0.68), pixel / 0.68),
+        "split": _edge(v + (phase - 0.5) * 0.2, pixel),
+        "checked": _edge(_checks(u / 0.75 + phase, v / 0.75), pixel / 0.75),
+    }
+    pattern = _index(scenes, lambda s: PATTERNS.index(s.concept.pattern))
+    share = torch.stack([waves[name] for name in PATTERNS])[pattern, torch.arange(len(scenes))].clamp(0, 1)
+    shaded = _index(scenes, lambda s: STYLES.index(s.style)) == STYLES.index("shaded")
+    light = 1 - shaded[:, None, None] * (0.2 + 0.24 * (u + v)).clamp(0, 0.5)
+    return _mix(ink.expand(-1, -1, field.side, field.side), mark, share) * light[:, None]
+
+
+def _edge(depth: Tensor, pixel: Tensor) -> Tensor:
+    return (depth / pixel + 0.5).clamp(0, 1)
+
+
+def _cell(a: Tensor, b: Tensor) -> Tensor:
+    return torch.hypot(a.remainder(1) - 0.5, b.remainder(1) - 0.5)
+
+
+def _checks(a: Tensor, b: Tensor) -> Tensor:
+    square = lambda t: 0.25 - ((t.remainder(1)) - 0.5).abs()  # noqa: E731
+    x, y = square(a), square(b)
+    return torch.where(x * y > 0, 1.0, -1.0) * torch.minimum(x.abs(), y.abs())
+
+
+def _background(field: _Field) -> Tensor:
+    """Colour the ground: plain, speckled with dots, or tiled with lines, in a lighter or darker shade of its colour."""
+    scenes, side = field.scenes, field.side
+    base = _colours([s.background for s in scenes]).expand(-1, -1, side, side)
+    bright = base.mean(1, keepdim=True) > 0.5
+    shade = torch.where(bright, base * 0.62, base + (1 - base) * 0.38)
+    texture = _index(scenes, lambda s: TEXTURES.index(s.texture))
+    grid = (torch.arange(side) + 0.5) / side
+    shift = torch.tensor([((s.seed % 97) / 97, (s.seed // 97 % 89) / 89) for s in scenes])
+    a = grid[None, None, :] * 5 + shift[:, 0, None, None]
+    b = grid[None, :, None] * 5 + shift[:, 1, None, None]
+    speckles = _edge(0.2 - _cell(a, b + 0.5 * a.floor()), torch.tensor(5 / side))
+    tiles = _edge(0.07 - torch.minimum(*(0.5 - (t.remainder(1) - 0.5).abs() for t in torch.broadcast_tensors(a, b))), torch.tensor(5 / side))
+    share = torch.stack([torch.zeros_like(tiles), speckles, tiles])[texture, torch.arange(len(scenes))]
+    return _mix(base, shade, share)
