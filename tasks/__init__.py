@@ -1,0 +1,1 @@
+"""What the pipeline does: one module a stage, and the one table of stages (`tasks.pipeline`)."""

@@ -1,0 +1,151 @@
+"""What params.yaml may say: one section a stage, one for the models; an unknown key is an error that names it.
+
+    python -m tasks params        (every key with the value it has, defaults included)
+
+The defaults are the paper's recipe (dopsd.recipe) and live in code alone; params.yaml holds what differs from them.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from dopsd.recipe import Evaluation, Margins, Probing, Training
+
+PARAMS_FILE = "params.yaml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Models(_Section):
+    """The family, and a folder in the layout of the hub for each model; no defaults: params.yaml chooses."""
+
+    family: str
+    base: str
+    vlm: str
+    dino: str
+    clip: str
+
+
+class Ingest(_Section):
+    """What may enter the dataset. Megabytes are decimal; captions are counted in characters."""
+
+    source: str
+    max_megabytes: float = Field(64, gt=0)
+    max_megapixels: float = Field(64, gt=0)
+    min_side_px: int = Field(16, ge=1)
+    max_caption_characters: int = Field(2000, ge=1)
+    near_duplicates: Literal["keep", "drop"] = "keep"
+    near_duplicate_bits: int = Field(4, ge=0, le=64)
+
+
+class Caption(_Section):
+    """How the vision-language model is asked for what nobody wrote; `placeholder` stands for the new concept."""
+
+    instruction: str = "Describe this image in one sentence."
+    placeholder: str = Field("[V]", min_length=1)
+    batch_size: int = Field(8, ge=1)
+
+
+class Embed(_Section):
+    """The side of the square picture that everything learns at, and how many are encoded at once."""
+
+    image_side_px: int = Field(1024, ge=8)
+    batch_size: int = Field(8, ge=1)
+
+
+@dataclass(frozen=True)
+class Evaluate(Evaluation):
+    """How models are compared; `class_noun` says what the concept is ("star"), in words that any model knows."""
+
+    class_noun: str = ""
+
+
+@dataclass(frozen=True)
+class Register(Margins):
+    """What the gate lets go, and the name in the registry."""
+
+    model: str = "dopsd"
+
+
+@dataclass(frozen=True)
+class Params:
+    """The whole of params.yaml."""
+
+    models: Models
+    ingest: Ingest
+    caption: Caption = Caption()
+    embed: Embed = Embed()
+    probe: Probing = Probing()
+    train: Training = Training()
+    evaluate: Evaluate = Evaluate()
+    register: Register = Register()
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+
+def load(root: Path) -> Params:
+    """Read params.yaml of a workspace; raises ValueError naming each key that is wrong and what to do."""
+    path = root / PARAMS_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {PARAMS_FILE} in {root.resolve()}: go to the folder that holds it")
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{PARAMS_FILE} is not YAML: {error}") from error
+    return parse(said)
+
+
+def parse(said: object) -> Params:
+    """Check what params.yaml says; raises ValueError with a line for each mistake."""
+    if not isinstance(said, Mapping):
+        raise ValueError(f"{PARAMS_FILE} holds no sections: start with `models:` and `ingest:`")
+    try:
+        return TypeAdapter(Params).validate_python(said)
+    except ValidationError as error:
+        lines = [f"{PARAMS_FILE}: {_mend(details)}" for details in error.errors()]
+        raise ValueError("\n".join(lines)) from error
+
+
+def resolved(params: Params) -> dict[str, dict[str, Any]]:
+    """Spell out every key, defaults included, as plain JSON values."""
+    values: dict[str, dict[str, Any]] = TypeAdapter(Params).dump_python(params, mode="json")
+    return values
+
+
+def look_up(params: Params, key: str) -> object:
+    """Read one dotted key: a section ("train") or a value in it ("models.base")."""
+    found: object = resolved(params)
+    for part in key.split("."):
+        assert isinstance(found, dict)
+        found = found[part]
+    return found
+
+
+def _mend(error: ErrorDetails) -> str:
+    """Turn one of pydantic's findings into the key, what is wrong with it, and what to do."""
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _known(str(error["loc"][0]) if len(error["loc"]) > 1 else None)
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+        return f"{key} is no key; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
+    if error["type"] == "missing":
+        return f"{key} is missing; add it"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{key} is {error['input']!r}: {message[0].lower()}{message[1:]}" if error["type"] != "value_error" else message
+
+
+def _known(section: str | None) -> list[str]:
+    """List the keys of a section, or the sections."""
+    sections: dict[str, Any] = {field.name: field.type for field in fields(Params)}
+    if section is None:
+        return list(sections)
+    kind = sections[section]
+    return [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
