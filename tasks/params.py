@@ -68,11 +68,11 @@ class Evaluate(Evaluation):
     class_noun: str = ""
 
 
-@dataclass(frozen=True)
-class Register(Margins):
-    """What the gate lets go, and the name in the registry."""
+class Register(_Section):
+    """The name in the registry, and what the gate lets go."""
 
-    model: str = "dopsd"
+    model: str = Field("dopsd", pattern=r"^[\w.-]+$")
+    margins: Margins = Margins()
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _mend(error: ErrorDetails) -> str:
     """Turn one of pydantic's findings into the key, what is wrong with it, and what to do."""
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _known(str(error["loc"][0]) if len(error["loc"]) > 1 else None)
+        known = _known([str(part) for part in error["loc"][:-1]])
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
         return f"{key} is no key; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
     if error["type"] == "missing":
@@ -142,10 +142,16 @@ def _mend(error: ErrorDetails) -> str:
     return f"{key} is {error['input']!r}: {message[0].lower()}{message[1:]}" if error["type"] != "value_error" else message
 
 
-def _known(section: str | None) -> list[str]:
-    """List the keys of a section, or the sections."""
-    sections: dict[str, Any] = {field.name: field.type for field in fields(Params)}
-    if section is None:
-        return list(sections)
-    kind = sections[section]
-    return [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
+def _known(place: list[str]) -> list[str]:
+    """List the keys that are known at a place in the file."""
+    kind: Any = Params
+    for part in place:
+        kind = _keys(kind)[part]
+    return list(_keys(kind))
+
+
+def _keys(kind: Any) -> dict[str, Any]:
+    """List the keys of a section with their types; a section is a dataclass or one of pydantic's models."""
+    if is_dataclass(kind):
+        return {field.name: field.type for field in fields(kind)}
+    return {name: field.annotation for name, field in kind.model_fields.items()}
