@@ -30,6 +30,11 @@ class Context:
 class Encoder(Protocol):
     """The side that reads captions and pictures; it never loads the denoising network."""
 
+    @property
+    def size_multiple(self) -> int:
+        """Sides of pictures are multiples of this many pixels."""
+        ...
+
     def student_contexts(self, captions: Sequence[str]) -> list[Context]:
         """Encode text alone, exactly as inference does. Raises ValueError for a caption too long to be read whole."""
         ...
@@ -65,15 +70,12 @@ class Denoiser(Protocol):
 class Family:
     """A model line: how to load its two sides, where its LoRA goes, and which pipeline reads that LoRA.
 
-    Picture sides are multiples of `size_multiple` pixels. `num_steps` is what the line is deployed with.
     `load_encoder(base, vision_language, placement)` and `load_denoiser(base, placement)` take directories in the
-    layout of the hub; they raise FileNotFoundError naming what is missing and how to get it.
+    layout of the hub, or hub ids; they raise FileNotFoundError naming what is missing and how to get it.
     """
 
     name: str
     lora_targets: tuple[str, ...]
-    size_multiple: int
-    num_steps: int
     pipeline: type[DiffusionPipeline]
     load_encoder: Callable[..., Encoder]
     load_denoiser: Callable[..., Denoiser]

@@ -1,0 +1,102 @@
+"""Examples to learn from, as embed leaves them: one safetensors file an image, and an order that can be resumed.
+
+    examples = Examples.read(Path("data/embeddings/entries"))
+    examples.batch(step=0, size=4, seed=0)
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from dopsd.family import Context
+from dopsd.tensor_file import read, write
+
+_NEEDED = ("student", "teacher", "latents")
+_OPTIONAL = ("teacher_reference",)
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image to learn: what the student reads (text), what the teacher reads (text, image), latents (c, h, w)."""
+
+    id: str
+    student: Context
+    teacher: Context
+    latents: Tensor
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A set of examples in the order of their ids, with the digest of their content."""
+
+    rows: tuple[Example, ...]
+    digest: str
+
+    @classmethod
+    def read(cls, folder: Path) -> "Examples":
+        """Read every entry of `folder`. Raises FileNotFoundError for an empty one, ValueError for a damaged entry."""
+        paths = sorted(folder.glob("*.safetensors"))
+        if not paths:
+            raise FileNotFoundError(f"{folder} holds no *.safetensors: run the embed stage first")
+        digest = hashlib.sha256()
+        for path in paths:
+            digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        return cls(tuple(read_example(path) for path in paths), digest.hexdigest())
+
+    def __len__(self) -> int:
+        """Count the examples."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Example]:
+        """Go through the examples in the order of their ids."""
+        return iter(self.rows)
+
+    def batch(self, step: int, size: int, seed: int) -> list[Example]:
+        """Draw the batch of iteration `step`: a pure function of its arguments, so resuming needs no cursor.
+
+        Latents of one shape make a lane. Every lane is an endless row of fresh shuffles, cut into batches of `size`,
+        so none is dropped and within a lane all are seen equally often; lanes take turns, shuffled every epoch.
+        """
+        lanes = _lanes(self.rows)
+        turns = [lane for lane, rows in enumerate(lanes) for _ in range(-(-len(rows) // size))]
+        epoch, place = divmod(step, len(turns))
+        order = _shuffled(len(turns), seed, epoch)
+        lane = turns[order[place]]
+        earlier = sum(turns[turn] == lane for turn in order[:place])
+        first = (epoch * turns.count(lane) + earlier) * size
+        return [_drawn(lanes[lane], position, seed, lane) for position in range(first, first + size)]
+
+
+def save_example(example: Example, path: Path) -> None:
+    """Write an entry whole or not at all."""
+    tensors = {"student": example.student.tokens, "teacher": example.teacher.tokens, "latents": example.latents}
+    if example.teacher.reference is not None:
+        tensors["teacher_reference"] = example.teacher.reference
+    write(tensors, path)
+
+
+def read_example(path: Path) -> Example:
+    """Read an entry; its id is the name of the file. Raises ValueError naming a damaged or foreign file."""
+    tensors, _ = read(path, mend="delete it and run the embed stage again")
+    if not set(_NEEDED) <= set(tensors) <= {*_NEEDED, *_OPTIONAL}:
+        raise ValueError(f"{path} holds {sorted(tensors)}, an example holds {list(_NEEDED)}: run the embed stage again")
+    teacher = Context(tensors["teacher"], tensors.get("teacher_reference"))
+    return Example(path.stem, Context(tensors["student"]), teacher, tensors["latents"])
+
+
+def _lanes(rows: Sequence[Example]) -> list[list[Example]]:
+    shapes = sorted({tuple(row.latents.shape) for row in rows})
+    return [[row for row in rows if tuple(row.latents.shape) == shape] for shape in shapes]
+
+
+def _drawn(lane: Sequence[Example], position: int, seed: int, salt: int) -> Example:
+    shuffle, place = divmod(position, len(lane))
+    return lane[_shuffled(len(lane), seed, shuffle, salt + 1)[place]]
+
+
+def _shuffled(count: int, *entropy: int) -> list[int]:
+    return np.random.default_rng(entropy).permutation(count).tolist()

@@ -1,0 +1,107 @@
+"""Where weights come from: a directory in the layout of the hub, or a hub id, `name` or `name@revision`.
+
+    python -c "from dopsd.pretrained import named; print(named('models/tiny-dino'))"     # tiny-dino@3f0c...
+
+HF_HUB_OFFLINE is honoured, weights are read from safetensors alone, and code from a model repository never runs.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers.utils import logging
+from transformers.utils.hub import cached_file, extract_commit_hash
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_DECISIVE = {".safetensors", ".json", ".txt", ".jinja", ".model"}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What `from_pretrained` takes: a directory or hub id, and the revision of the latter."""
+
+    name: str
+    revision: str | None
+
+
+def load(kind: Any, model: str | Path, part: str = "", **options: Any) -> Any:
+    """Call `kind.from_pretrained` on `part` (a subfolder) of `model`.
+
+    Raises FileNotFoundError naming what is missing and the mend, and ValueError for a damaged weights file.
+    """
+    source, where = _located(model), {"subfolder": part} if part else {}
+    if source.revision is not None:
+        where["revision"] = source.revision
+    try:
+        with _quietly():
+            return kind.from_pretrained(source.name, **where, **options)
+    except SafetensorError as error:
+        raise ValueError(f"the weights of {Path(source.name, part)} are damaged ({error}): fetch them again") from error
+    except OSError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise FileNotFoundError(
+            f"{kind.__name__} cannot be read from {Path(source.name, part)}: {reason}\n"
+            "Check that the directory is complete (config and *.safetensors), or fetch the model into the "
+            "Hugging Face cache: hf download NAME"
+        ) from error
+
+
+def weights(**options: Any) -> dict[str, Any]:
+    """Options that every network is loaded with: safetensors only, plus `options`."""
+    return {"use_safetensors": True, **options}
+
+
+def named(model: str | Path) -> str:
+    """Name `model` with its revision, as metrics and manifests carry it: tiny-dino@3f0c5e0ff1a2."""
+    return f"{_located(model).name.rstrip('/').rsplit('/', 1)[-1]}@{revision(model)}"
+
+
+def revision(model: str | Path) -> str:
+    """Tell which weights these are: the commit on the hub, or 12 hex digits of the digest of a directory's files."""
+    source = _located(model)
+    if not Path(source.name).is_dir():
+        return _commit(source)[:12]
+    digest = hashlib.sha256()
+    for path in sorted(p for p in Path(source.name).rglob("*") if p.suffix in _DECISIVE and p.is_file()):
+        digest.update(path.relative_to(source.name).as_posix().encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def _commit(source: _Source) -> str:
+    for index in ("model_index.json", "config.json"):
+        found = cached_file(source.name, index, revision=source.revision, _raise_exceptions_for_missing_entries=False)
+        if found:
+            return str(extract_commit_hash(found, None))
+    raise FileNotFoundError(f"{source.name} has neither model_index.json nor config.json: is it a model on the hub?")
+
+
+def _located(model: str | Path) -> _Source:
+    if Path(model).is_dir():
+        return _Source(str(model), None)
+    name, _, rev = str(model).partition("@")
+    # `models/tiny-dino` looks like a hub id; the existing folder `models` tells that a directory was meant.
+    if isinstance(model, Path) or not _HUB_ID.fullmatch(name) or Path(name).parent.is_dir():
+        raise FileNotFoundError(
+            f"there is no model directory {model}: put the model there (config and *.safetensors in the layout of the "
+            "hub), or name a hub id such as Tongyi-MAI/Z-Image-Turbo"
+        )
+    return _Source(name, rev or None)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the bars of transformers off the screen: the stages draw their own."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
