@@ -78,10 +78,11 @@ def decoded(data: bytes, limits: Limits) -> Picture:
     except _TOO_LARGE as error:
         raise Unusable("it has more than 89 megapixels", "scale it down; no model trains on that many") from error
     except Image.UnidentifiedImageError as error:
-        known = ", ".join(FORMATS)
-        raise Unusable(f"not an image of a format read here ({known}), or its beginning is lost", "export it as PNG or JPEG") from error
+        reason = f"not an image of a format read here ({', '.join(FORMATS)}), or its beginning is lost"
+        raise Unusable(reason, "export it as PNG or JPEG") from error
     except _BROKEN as error:
-        raise Unusable(f"it is broken: {error or type(error).__name__}", "copy it again, or export it anew") from error
+        reason = f"it is broken: {str(error) or type(error).__name__}"
+        raise Unusable(reason, "copy it again, or export it anew") from error
 
 
 def _decoded(data: bytes, limits: Limits) -> Picture:

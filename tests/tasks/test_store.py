@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.store import Reuse, Store, fetch, key_of
+from tasks.store import Store, fetch, key_of
 
 KEYS = [key_of({"image": name, "schema": 1}) for name in "abcdef"]
 
@@ -43,9 +43,9 @@ def test_one_flipped_bit_is_told_and_computed_again(tmp_path: Path, position: in
     entry = bytearray(store.path(KEYS[0]).read_bytes())
     entry[position] ^= 1
     store.path(KEYS[0]).write_bytes(entry)
-    assert fetch(store, KEYS[:1], shouted) == ([b"entry 0"], Reuse(computed=1, reused=0, damaged=1))
+    assert fetch(store, KEYS[:1], shouted) == ([b"entry 0"], {0})
     assert store.damaged == [store.path(KEYS[0])]
-    assert fetch(store, KEYS[:1], shouted) == ([b"entry 0"], Reuse(computed=0, reused=1))
+    assert fetch(store, KEYS[:1], shouted) == ([b"entry 0"], set())
 
 
 def test_a_truncated_entry_and_one_under_the_wrong_name_are_damaged(tmp_path: Path) -> None:
@@ -66,10 +66,10 @@ def test_only_what_is_missing_is_computed_and_equal_keys_once(tmp_path: Path) ->
         return shouted(positions)
 
     fetch(store, KEYS[:3], compute)
-    data, reuse = fetch(store, [*KEYS, KEYS[4]], compute)
+    data, missed = fetch(store, [*KEYS, KEYS[4]], compute)
     assert asked == [[0, 1, 2], [3, 4, 5]]
     assert data == [f"entry {number}".encode() for number in (0, 1, 2, 3, 4, 5, 4)]
-    assert reuse == Reuse(computed=3, reused=4)
+    assert missed == {3, 4, 5}
 
 
 def test_a_run_that_dies_keeps_what_it_computed(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_run_that_dies_keeps_what_it_computed(tmp_path: Path) -> None:
 
     with pytest.raises(MemoryError):
         fetch(Store(tmp_path), KEYS, failing)
-    assert fetch(Store(tmp_path), KEYS, shouted)[1] == Reuse(computed=4, reused=2)
+    assert fetch(Store(tmp_path), KEYS, shouted)[1] == {2, 3, 4, 5}
 
 
 def test_a_writer_killed_at_any_moment_leaves_whole_entries_only(tmp_path: Path) -> None:
@@ -137,6 +137,5 @@ def test_a_thousand_hits_take_less_than_a_millisecond_each(tmp_path: Path) -> No
     for key in keys:
         store.write(key, bytes(20_000))
     began = time.perf_counter()
-    _, reuse = fetch(store, keys, shouted)
-    assert reuse == Reuse(computed=0, reused=1000)
+    assert fetch(store, keys, shouted)[1] == set()
     assert time.perf_counter() - began < 1

@@ -1,0 +1,42 @@
+"""The dataset as training sees it: pictures at one size, each with its caption.
+
+    for pair in dataset(room, side_px=1024):
+        pair.picture(), pair.caption
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from tasks import rows
+from tasks.crop import cover
+from tasks.pipeline import Room
+from tasks.rows import CaptionRow, ImageRow
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image and its caption; `source` is the name its owner knows."""
+
+    id: str
+    source: str
+    caption: str
+    path: Path
+    side_px: int
+
+    def picture(self) -> Image.Image:
+        """Read the picture at the size it is trained at."""
+        with Image.open(self.path) as image:
+            return cover(image, width=self.side_px, height=self.side_px)
+
+
+def dataset(room: Room, side_px: int) -> list[Pair]:
+    """Join `data/images` and `data/captions` by id; raises ValueError naming an image without a caption."""
+    folder = room.reads["images"]
+    captions = {row.id: row.caption for row in rows.read(room.reads["captions"] / "captions.jsonl", CaptionRow)}
+    images = rows.read(folder / "images.jsonl", ImageRow)
+    for image in images:
+        if image.id not in captions:
+            raise ValueError(f"{image.source} has no caption in {room.reads['captions']}: run the stage caption")
+    return [Pair(image.id, image.source, captions[image.id], folder / image.file, side_px) for image in images]

@@ -1,0 +1,148 @@
+"""Take a folder of images, with captions beside some, into the dataset; set aside what can't be used, with the reason.
+
+    python -m tasks run ingest
+
+Nothing is replaced or lost in silence: each file of the source ends as an image, as a caption, as a row of
+quarantine.jsonl, or in the count of hidden files.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from tasks import rows
+from tasks.caption_text import written
+from tasks.duplicates import near, perceptual_hash
+from tasks.folders import sha256_of_bytes, write_bytes, write_manifest
+from tasks.params import Ingest, Params
+from tasks.picture import Limits, Unusable, decoded
+from tasks.pipeline import Room
+from tasks.progress import track
+from tasks.rows import ImageRow, QuarantineRow
+from tasks.source import SourceFile, files
+
+CAPTION_SUFFIX = ".txt"
+
+
+@dataclass
+class Intake:
+    """What the walk over the source has found so far; captions by the name they share with their image."""
+
+    folder: Path
+    images: list[ImageRow] = field(default_factory=list)
+    captions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    refused: list[QuarantineRow] = field(default_factory=list)
+    num_skipped: int = 0
+
+
+def run(params: Params, room: Room) -> None:
+    """Fill `data/images`; raises ValueError naming the folder where it holds no usable image."""
+    settings, source = params.ingest, room.reads["source"]
+    if not source.is_dir():
+        raise FileNotFoundError(f"ingest.source: there is no folder {source}; put the path of your images there")
+    intake, max_bytes = Intake(room.writes["images"]), int(settings.max_megabytes * 1e6)
+    total = sum(1 for _ in files(source, max_bytes))
+    for file in track(files(source, max_bytes), total, "ingest"):
+        _take(file, settings, intake)
+    images = _told_apart(_captioned(intake), settings, intake)
+    if not images:
+        raise ValueError(_nothing(source, intake))
+    for path in {row.file for row in intake.images} - {row.file for row in images}:
+        (intake.folder / path).unlink()
+    rows.write(intake.folder / "images.jsonl", images)
+    rows.write(intake.folder / "quarantine.jsonl", intake.refused, key="source")
+    counts = {"images": len(images), "quarantined": len(intake.refused), "skipped_hidden": intake.num_skipped}
+    counts["captions"] = sum(image.caption is not None for image in images)
+    write_manifest(intake.folder, "ingest", settings.model_dump(mode="json"), counts)
+
+
+def _take(file: SourceFile, settings: Ingest, intake: Intake) -> None:
+    """Put one file where it belongs."""
+    if file.is_skipped:
+        intake.num_skipped += 1
+        return
+    data = None
+    try:
+        data = file.read()
+        if file.name.lower().endswith(CAPTION_SUFFIX):
+            intake.captions[_key(file.name)] = (file.name, written(data, settings.max_caption_characters))
+        else:
+            intake.images.append(_stored(file.name, data, settings, intake.folder))
+    except Unusable as refusal:
+        intake.refused.append(_set_aside(file.name, data, refusal, intake.folder))
+
+
+def _key(name: str) -> str:
+    """Give what an image and its caption share; composed, as macOS decomposes the letters of some names."""
+    return unicodedata.normalize("NFC", str(PurePosixPath(name).with_suffix("")))
+
+
+def _stored(name: str, data: bytes, settings: Ingest, folder: Path) -> ImageRow:
+    """Normalise one image and write it under the name of its pixels."""
+    limits = Limits(settings.max_megabytes, settings.max_megapixels, settings.min_side_px)
+    picture = decoded(data, limits)
+    identity, size = picture.id, picture.image.size
+    path = f"files/{identity}.png"
+    write_bytes(folder / path, picture.png())
+    digest, looks = sha256_of_bytes(data), perceptual_hash(picture.image)
+    return ImageRow(identity, path, name, digest, *size, picture.format, looks, picture.notes, None)
+
+
+def _set_aside(name: str, data: bytes | None, refusal: Unusable, folder: Path) -> QuarantineRow:
+    """Keep the bytes of a refused file, where they could be read, under their digest: its own name may be anything."""
+    path = None
+    if data is not None:
+        path = f"quarantine/{sha256_of_bytes(data)[:32]}"
+        write_bytes(folder / path, data)
+    return QuarantineRow(name, refusal.reason, refusal.mend, path)
+
+
+def _captioned(intake: Intake) -> list[ImageRow]:
+    """Join images and captions; a caption that finds no image is set aside, one that says nothing is noted."""
+    refused = {_key(row.source): row for row in intake.refused}
+    waiting, joined = dict(intake.captions), []
+    for image in intake.images:
+        key = _key(image.source)
+        name, text = waiting.pop(key, None) or intake.captions.get(key, ("", ""))
+        notes = image.notes
+        if name and not text:
+            notes += (f"{name} is empty: counted as no caption",)
+        if not name and key in refused:
+            notes += (f"{refused[key].source} is in quarantine: {refused[key].reason}",)
+        joined.append(replace(image, caption=text or None, notes=notes))
+    for key, (name, text) in waiting.items():
+        reason = f"its image {refused[key].source} is in quarantine" if key in refused else "no image of this name"
+        row = _set_aside(name, text.encode(), Unusable(reason, "put its image beside it, or delete it"), intake.folder)
+        intake.refused.append(row)
+    return joined
+
+
+def _told_apart(images: Sequence[ImageRow], settings: Ingest, intake: Intake) -> list[ImageRow]:
+    """Keep the first of pictures with equal pixels, then note or drop those that nearly equal an earlier one."""
+    first: dict[str, ImageRow] = {}
+    for image in images:
+        kept = first.setdefault(image.id, image)
+        if kept is image:
+            continue
+        first[image.id] = replace(kept, caption=kept.caption or image.caption)
+        unused = image.caption if image.caption != first[image.id].caption else None
+        reason = f"same pixels as {kept.source}" + (f"; its caption is not used: {unused}" if unused else "")
+        intake.refused.append(QuarantineRow(image.source, reason, "delete one of the two", None))
+    kept = list(first.values())
+    for pair in reversed(near([image.phash for image in kept], settings.near_duplicate_bits)):
+        twin = f"nearly {kept[pair.earlier].source}: {pair.bits} of 64 bits of their looks differ"
+        if settings.near_duplicates == "drop":
+            row = QuarantineRow(kept[pair.later].source, twin, "delete one, or set ingest.near_duplicates to keep", None)
+            intake.refused.append(row)
+            del kept[pair.later]
+        else:
+            kept[pair.later] = replace(kept[pair.later], notes=(*kept[pair.later].notes, twin))
+    return kept
+
+
+def _nothing(source: Path, intake: Intake) -> str:
+    """Say why nothing is left, with the first few reasons."""
+    reasons = "".join(f"\n  {row.source}: {row.reason}; {row.mend}" for row in intake.refused[:5])
+    found = f"{len(intake.refused)} files, none usable:{reasons}" if intake.refused else "it is empty"
+    return f"ingest.source: no image to learn from in {source}: {found}"
