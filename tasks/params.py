@@ -139,7 +139,9 @@ def _mend(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{key} is missing; add it"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{key} is {error['input']!r}: {message[0].lower()}{message[1:]}" if error["type"] != "value_error" else message
+    if error["type"] == "value_error":  # a section of dopsd.recipe refuses in its own words, which name the key
+        return f"{key}.{message}"
+    return f"{key} is {error['input']!r}: {message[0].lower()}{message[1:]}"
 
 
 def _known(place: list[str]) -> list[str]:

@@ -1,0 +1,100 @@
+"""Run stages one by one, without Prefect, DVC or a terminal: what dvc.yaml calls.
+
+    python -m tasks list
+    python -m tasks run ingest
+    python -m tasks params
+    python -m tasks parent v3
+"""
+
+import argparse
+import ctypes
+import errno
+import importlib
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks import params, runner, weak_teacher
+from tasks.environment import settle
+from tasks.pipeline import PLACES, STAGES, stage
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do one command in the current folder; 0 when done, 1 with one message for a user's mistake, 4 for a weak teacher."""
+    settle()
+    asked = _parser().parse_args(arguments)
+    root = Path()
+    try:
+        if asked.command == "list":
+            print(_table())
+        elif asked.command == "params":
+            print(json.dumps(params.resolved(params.load(root)), indent=2, ensure_ascii=False))
+        elif asked.command == "parent":
+            importlib.import_module("tasks.tracking").fetch_parent(params.load(root), asked.version, root)
+        else:
+            _die_with_parent()
+            runner.run(stage(asked.stage), root)
+    except weak_teacher.WeakTeacher as refusal:
+        return _told(asked, refusal, root, weak_teacher.EXIT_CODE)
+    except (ValueError, FileNotFoundError) as mistake:
+        return _told(asked, mistake, root, 1)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        return _told(asked, error, root, 1)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tasks", description="Run the stages of the pipeline one by one.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="show the table of stages")
+    commands.add_parser("params", help="show params.yaml with all defaults filled in")
+    run = commands.add_parser("run", help="run one stage, whatever is cached")
+    run.add_argument("stage", choices=[row.name for row in STAGES])
+    parent = commands.add_parser("parent", help="fetch the adapter of a registered version, to train on from it")
+    parent.add_argument("version", help="v3, or champion")
+    return parser
+
+
+def _table() -> str:
+    """Lay the stages out, a line each."""
+    rows = [("stage", "on", "reads", "writes", "")]
+    rows += [(row.name, row.needs, *map(_paths, (row.reads, row.writes)), row.summary) for row in STAGES]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)) for row in rows)
+
+
+def _paths(places: Sequence[str]) -> str:
+    return " ".join(place if PLACES[place].startswith("$") else Path(PLACES[place]).name for place in places)
+
+
+def _told(asked: argparse.Namespace, mistake: Exception, root: Path, code: int) -> int:
+    """Say what is wrong in a message, and keep where it happened in a file for those who must know."""
+    what = getattr(asked, "stage", asked.command)
+    text = mistake.args[1] if isinstance(mistake, OSError) and len(mistake.args) > 1 else str(mistake)
+    place = root / runner.RUNS / what / "error.txt"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("".join(traceback.format_exception(mistake)))
+    print(f"{what}: {text}", file=sys.stderr, flush=True)
+    return code
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the one that started it ends: DVC leaves its children alive when killed."""
+    if sys.platform != "linux" or "DVC_STAGE" not in os.environ:
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        sys.exit("the process that started this stage is gone")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""What every process of ours wants of the libraries: no telemetry, no chatter, time enough for a small machine.
+
+    import os; from tasks.environment import settle; settle(); print(os.environ["DO_NOT_TRACK"])
+"""
+
+import os
+from collections.abc import Mapping
+
+DEFAULTS: Mapping[str, str] = {
+    "DO_NOT_TRACK": "true",  # the word: MLflow does not take 1
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "PREFECT_CLI_PROMPT": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 s is not enough on two busy cores
+    "ALEMBIC_LOG_LEVEL": "WARNING",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONWARNINGS": "ignore",  # users' terminals; the tests run with warnings as errors
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def settle() -> None:
+    """Set what the user has not set; call it before Prefect, MLflow, DVC or transformers is imported."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,114 @@
+"""Run one stage: check what it reads, let it write beside its place, move that in as a whole.
+
+    python -m tasks run caption
+
+A stage that is killed leaves nothing half written: what it had so far stays in data/.staged until it runs again.
+"""
+
+import importlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks import weak_teacher
+from tasks.params import PARAMS_FILE, Params, load, look_up
+from tasks.pipeline import PLACES, Room, Stage, producer
+
+RUNS = Path("runs")
+HISTORY = RUNS / "history.jsonl"
+STAGED = Path("data/.staged")
+
+
+def run(stage: Stage, root: Path) -> None:
+    """Run `stage` in the workspace `root`, whatever is cached; raises what its body raises, with nothing written then."""
+    begun, params = time.time(), load(root)
+    staged = _emptied(root / STAGED / stage.name)
+    room = Room(_reads(stage, params, root), _writes(stage, staged), root / RUNS / stage.name)
+    room.state.mkdir(parents=True, exist_ok=True)
+    if stage.name == "train":
+        weak_teacher.check(room.reads["probe"], root / RUNS)
+    importlib.import_module(stage.module).run(params, room)
+    if _seen(stage, load(root)) != _seen(stage, params):  # DVC would record the new values as what made the old output
+        raise ValueError(f"{PARAMS_FILE} changed while {stage.name} ran; what it made is thrown away: run it again")
+    for place, path in room.writes.items():
+        _move_in(path, root / PLACES[place], staged)
+    shutil.rmtree(staged)
+    _remember(root, stage=stage.name, began=round(begun, 3), seconds=round(time.time() - begun, 3))
+
+
+def located(place: str, params: Params) -> Path:
+    """Say where a place lies, from the root; keys of params.yaml are filled in."""
+    said = PLACES[place]
+    if said.startswith("${"):
+        return Path(str(look_up(params, said[2:-1])))
+    return Path(said)
+
+
+def history(root: Path) -> list[dict[str, object]]:
+    """Read what ran when, oldest first; a line cut short by a crash is left out."""
+    path = root / HISTORY
+    lines = path.read_text().split("\n")[:-1] if path.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
+def _reads(stage: Stage, params: Params, root: Path) -> Mapping[str, Path]:
+    """Find everything the stage reads; raises FileNotFoundError naming what is missing and how it comes there."""
+    reads = {place: root / located(place, params) for place in stage.reads}
+    parent = params.train.parent
+    if "train.parent" in stage.params or stage.name == "train":
+        if parent != "base":
+            reads["parent"] = root / RUNS / "parents" / parent
+    for place, path in reads.items():
+        if not path.exists():
+            raise FileNotFoundError(f"{stage.name} needs {path}: {_mend(place, parent)}")
+    return reads
+
+
+def _mend(place: str, parent: str) -> str:
+    """Say how a missing place comes about."""
+    if place == "parent":
+        return f"fetch it from the registry with `python -m tasks parent {parent}`"
+    if producer(place):
+        return "run the earlier stages with `dopsd run`"
+    key = PLACES[place][2:-1]
+    if place == "source":
+        return f"put your images there, or their folder into {PARAMS_FILE} as {key}"
+    return f"put the model's folder there, or the right folder into {PARAMS_FILE} as {key}"
+
+
+def _writes(stage: Stage, staged: Path) -> Mapping[str, Path]:
+    """Lay out an empty folder for each folder the stage writes; files come about when they are written."""
+    writes = {place: staged / Path(PLACES[place]).name for place in stage.writes}
+    for path in writes.values():
+        if not path.suffix:
+            path.mkdir()
+    return writes
+
+
+def _emptied(folder: Path) -> Path:
+    """Clear what an earlier, killed run left."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _move_in(new: Path, place: Path, staged: Path) -> None:
+    """Put `new` in its place by a rename; the old one, if any, goes with the staged folder."""
+    assert new.exists(), f"the stage wrote no {place}"
+    if place.exists():
+        place.rename(staged / f"old-{place.name}")
+    new.rename(place)
+
+
+def _seen(stage: Stage, params: Params) -> list[object]:
+    return [look_up(params, key) for key in stage.params]
+
+
+def _remember(root: Path, **row: object) -> None:
+    """Append one line in one write, so that two stages at once don't mix theirs."""
+    with (root / HISTORY).open("ab", buffering=0) as file:
+        file.write((json.dumps(row) + "\n").encode())
+        os.fsync(file.fileno())

@@ -1,0 +1,48 @@
+"""Refuse to train under a teacher that the probe found no better than the student, unless a person accepted it.
+
+    dopsd run --accept-weak-teacher
+
+An acceptance is of one report: it names the digest of probe.json, so that the next weak teacher is refused again.
+"""
+
+from pathlib import Path
+
+from tasks.folders import read_json, sha256_of_file, write_json
+
+EXIT_CODE = 4
+REPORT = "probe.json"
+
+
+class WeakTeacher(ValueError):
+    """Training was asked for under a weak teacher that nobody accepted."""
+
+
+def is_weak(probe: Path) -> bool:
+    """Read the probe's finding from its folder."""
+    return not read_json(probe / REPORT)["is_teacher_better"]
+
+
+def accept(probe: Path, runs: Path) -> None:
+    """Record that a person accepts this report's teacher; `runs` is the folder of what survives between runs."""
+    write_json(_acceptance(runs), {"probe_sha256": sha256_of_file(probe / REPORT)})
+
+
+def is_accepted(probe: Path, runs: Path) -> bool:
+    """Tell whether this report's teacher was accepted, by params.yaml in advance or by a person afterwards."""
+    if read_json(probe / REPORT).get("accepted_weak"):
+        return True
+    path = _acceptance(runs)
+    return path.is_file() and read_json(path)["probe_sha256"] == sha256_of_file(probe / REPORT)
+
+
+def check(probe: Path, runs: Path) -> None:
+    """Let training begin; raises WeakTeacher where the report says no and nobody accepted it."""
+    if is_weak(probe) and not is_accepted(probe, runs):
+        raise WeakTeacher(
+            f"the teacher is not better than the student ({probe / REPORT}), so there is nothing to learn from it: "
+            "check the captions and pictures, or train all the same with `dopsd run --accept-weak-teacher`"
+        )
+
+
+def _acceptance(runs: Path) -> Path:
+    return runs / "probe" / "accepted.json"
