@@ -79,7 +79,9 @@ def _paths(places: Sequence[str]) -> str:
 def _told(asked: argparse.Namespace, mistake: Exception, root: Path, code: int) -> int:
     """Say what is wrong in a message, and keep where it happened in a file for those who must know."""
     what = getattr(asked, "stage", asked.command)
-    text = mistake.args[1] if isinstance(mistake, OSError) and len(mistake.args) > 1 else str(mistake)
+    text = str(mistake)
+    if isinstance(mistake, OSError) and mistake.errno in _DISK:
+        text = f"{mistake.strerror} {mistake.filename or ''}: the disk is full; free some space and run again"
     place = root / runner.RUNS / what / "error.txt"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text("".join(traceback.format_exception(mistake)))

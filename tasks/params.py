@@ -61,10 +61,16 @@ class Embed(_Section):
     batch_size: int = Field(8, ge=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluate(Evaluation):
-    """How models are compared; `class_noun` says what the concept is ("star"), in words that any model knows."""
+    """How models are compared, and on what: two files of prompts, one a line.
 
+    `novel` puts the concept into new scenes, `retention` holds what must not change. `class_noun` says what the concept
+    is ("star") in words that any model knows.
+    """
+
+    novel: str
+    retention: str
     class_noun: str = ""
 
 
@@ -81,11 +87,11 @@ class Params:
 
     models: Models
     ingest: Ingest
+    evaluate: Evaluate
     caption: Caption = Caption()
     embed: Embed = Embed()
     probe: Probing = Probing()
     train: Training = Training()
-    evaluate: Evaluate = Evaluate()
     register: Register = Register()
 
     __pydantic_config__ = {"extra": "forbid"}
