@@ -65,12 +65,13 @@ class Embed(_Section):
 class Evaluate(Evaluation):
     """How models are compared, and on what: two files of prompts, one a line.
 
-    `novel` puts the concept into new scenes, `retention` holds what must not change. `class_noun` says what the concept
-    is ("star") in words that any model knows.
+    `novel` puts the concept into new scenes, `retention` holds what must not change; so many training captions are said
+    in other words. `class_noun` says what the concept is ("star") in words that any model knows.
     """
 
     novel: str
     retention: str
+    num_rewrites: int = Field(16, ge=1)
     class_noun: str = ""
 
 
