@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif asked.command == "params":
             print(json.dumps(params.resolved(params.load(root)), indent=2, ensure_ascii=False))
         elif asked.command == "parent":
-            importlib.import_module("tasks.tracking").fetch_parent(params.load(root), asked.version, root)
+            name = params.load(root).register.model
+            print(importlib.import_module("tasks.registry").fetch(name, asked.version, root))
         else:
             _die_with_parent()
             runner.run(stage(asked.stage), root)

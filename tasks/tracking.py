@@ -6,7 +6,9 @@
         run.log(step, {"loss": 0.1})
 """
 
+import csv
 import fcntl
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
+from PIL import Image
 
 from tasks.folders import read_json, sha256_of_json, write_json
 from tasks.params import Params, resolved
@@ -134,3 +137,47 @@ def _identity(params: Params) -> dict[str, Any]:
 
 def _last_step(store: MlflowClient, run_id: str, key: str) -> int:
     return max(int(point.step) for point in store.get_metric_history(run_id, key))
+
+
+def log_dataset(run_id: str, name: str, digest: str, num_images: int, model_id: str | None = None) -> None:
+    """Say what a run learnt from; `digest` is DVC's, with which the run is found again."""
+    store, source = connect(), json.dumps({"path": f"data/{name}", "digest": digest})
+    dataset = Dataset(name, digest, "dvc", source, profile=json.dumps({"num_images": num_images}))
+    store.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    # MLflow links a model to a dataset only through a metric that names both
+    store.log_metric(run_id, "num_images", num_images, dataset_name=name, dataset_digest=digest, model_id=model_id)
+
+
+def log_scores(run_id: str, scores: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
+    """Log the mean of every metric of every model, as scores/<model>/<panel>/<metric>."""
+    now = int(time.time() * 1000)
+    means = [
+        Metric(f"scores/{model}/{metric.split('@')[0]}", row["mean"], now, 0)
+        for model, metrics in scores.items()
+        for metric, row in metrics.items()
+        if row["mean"] is not None
+    ]
+    connect().log_batch(run_id, metrics=means)
+
+
+def log_curves(run_id: str, path: Path) -> None:
+    """Log curves from a CSV file with the column "step", for a run whose own store is gone."""
+    with path.open(newline="") as file:
+        points = list(csv.DictReader(file))
+    store, now = connect(), int(time.time() * 1000)
+    metrics = [
+        Metric(key, float(value), now, int(point["step"]))
+        for point in points
+        for key, value in point.items()
+        if key != "step" and value
+    ]
+    for start in range(0, len(metrics), 1000):
+        store.log_batch(run_id, metrics=metrics[start : start + 1000])
+
+
+def log_pictures(run_id: str, pictures: Mapping[str, Path]) -> None:
+    """Log pictures by name, for the image grid of the run's page."""
+    store = connect()
+    for name, path in pictures.items():
+        with Image.open(path) as picture:
+            store.log_image(run_id, picture.convert("RGB"), key=name, step=0)

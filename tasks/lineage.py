@@ -1,0 +1,121 @@
+"""Where an adapter comes from, in one record: everything needed to name it, doubt it, and make it again.
+
+    python -m tasks run register && python -m json.tool data/version/version.json
+"""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks import weak_teacher
+from tasks.folders import read_json, sha256_of_file, sha256_of_json
+from tasks.params import Params, resolved
+from tasks.pipeline import Room
+
+WEIGHTS = "pytorch_lora_weights.safetensors"
+ENVIRONMENT_LOCK = "constraints.txt"
+DVC_LOCK = "dvc.lock"
+_NOT_CODE = (DVC_LOCK, "data")
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What made a version. Digests of folders are DVC's (`<md5>.dir`), the others are sha256.
+
+    `git_commit` is None outside of git; `is_git_clean` leaves dvc.lock and data/ out. `base` and the other `models` are
+    `name@digest of the folder`, or the folder's commit on the hub where it was fetched from there. `dvc_lock` is the
+    digest of what dvc.lock says of all stages before this one.
+    """
+
+    git_commit: str | None
+    is_git_clean: bool | None
+    dataset: str
+    num_images: int
+    captions: str
+    embeddings: str
+    base: str
+    models: Mapping[str, str]
+    parent: str
+    params: Mapping[str, Any]
+    environment_lock: str | None
+    dvc_lock: str | None
+    adapter: str
+    scores: Mapping[str, Any]
+    is_weak_teacher_accepted: bool
+
+
+def lineage(params: Params, room: Room, root: Path) -> Lineage:
+    """Gather the record from the workspace as it is now; the stages before have run in it."""
+    lock = _lock(root)
+    models = {name: _model(Path(getattr(params.models, name)), lock) for name in ("base", "vlm", "dino", "clip")}
+    commit, is_clean = _git(root)
+    return Lineage(
+        git_commit=commit,
+        is_git_clean=is_clean,
+        dataset=dvc_digest(room.reads["images"]),
+        num_images=read_json(room.reads["images"] / "manifest.json")["counts"]["images"],
+        captions=dvc_digest(room.reads["captions"]),
+        embeddings=dvc_digest(room.reads["embeddings"]),
+        base=models["base"],
+        models=models,
+        parent=params.train.parent,
+        params=resolved(params),
+        environment_lock=_digest_if_there(root / ENVIRONMENT_LOCK),
+        dvc_lock=sha256_of_json({name: row for name, row in lock.items() if name != "register"}) if lock else None,
+        adapter=sha256_of_file(room.reads["adapter"] / WEIGHTS),
+        scores=read_json(room.reads["scores"] / "scores.json"),
+        is_weak_teacher_accepted=weak_teacher.is_weak(room.reads["probe"]),
+    )
+
+
+def dvc_digest(folder: Path) -> str:
+    """Digest a folder as DVC does, 36 characters: the md5 of the list of its files' md5 and paths, and ".dir"."""
+    paths = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
+    rows = [{"md5": _md5(path), "relpath": name} for name, path in paths]
+    return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _model(folder: Path, lock: Mapping[str, Any]) -> str:
+    """Name a model's weights; DVC digested them when it checked the stages' inputs, which saves reading them again."""
+    fetched = folder / ".cache" / "huggingface" / "download" / "config.json.metadata"
+    for index in (fetched, fetched.with_name("model_index.json.metadata")):
+        if index.is_file():
+            return f"{folder.name}@{index.read_text().split()[0]}"
+    known = {dep["path"]: dep.get("md5") for row in lock.values() for dep in row.get("deps", [])}
+    return f"{folder.name}@{known.get(str(folder)) or dvc_digest(folder)}"
+
+
+def _lock(root: Path) -> dict[str, Any]:
+    """Read the stages of dvc.lock; none where the stages were run without DVC."""
+    path = root / DVC_LOCK
+    return dict(yaml.safe_load(path.read_text())["stages"]) if path.is_file() else {}
+
+
+def _git(root: Path) -> tuple[str | None, bool | None]:
+    """Ask git for the commit, and whether all code is in it; (None, None) where there is no repository."""
+    commit = _said(root, "rev-parse", "HEAD")
+    if commit is None:
+        return None, None
+    changed = _said(root, "status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in _NOT_CODE))
+    return commit, changed == ""
+
+
+def _said(root: Path, *question: str) -> str | None:
+    answer = subprocess.run(["git", *question], cwd=root, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _digest_if_there(path: Path) -> str | None:
+    return sha256_of_file(path) if path.is_file() else None
+
