@@ -41,7 +41,7 @@ def _kept(image: ImageRow, caption: str, placeholder: str) -> CaptionRow:
 
 
 def _written(images: Sequence[ImageRow], params: Params, room: Room) -> list[CaptionRow]:
-    """Let the model describe `images`, each once in the life of the store; it is loaded at the first that is new."""
+    """Let the model describe `images`, each once while the store lives; it is loaded for the first new one"""
     captioner = cache(partial(Captioner, room.reads["vlm"], fastest()))
     model, instruction = named(room.reads["vlm"]), params.caption.instruction
     kept, captions, reuse = store(room, "captions"), list[CaptionRow](), Reuse()

@@ -2,6 +2,7 @@
 
     for pair in dataset(room, side_px=1024):
         pair.picture(), pair.caption
+    embedded(room)                                # the same, once there are embeddings: at the size they were made at
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from PIL import Image
 
 from tasks import rows
 from tasks.crop import cover
+from tasks.folders import read_json, read_rows
 from tasks.pipeline import Room
 from tasks.rows import CaptionRow, ImageRow
 
@@ -40,3 +42,14 @@ def dataset(room: Room, side_px: int) -> list[Pair]:
         if image.id not in captions:
             raise ValueError(f"{image.source} has no caption in {room.reads['captions']}: run the stage caption")
     return [Pair(image.id, image.source, captions[image.id], folder / image.file, side_px) for image in images]
+
+
+def embedded(room: Room) -> list[Pair]:
+    """Join `data/images` with what was embedded of them, caption and size as they were then."""
+    folder, embeddings = room.reads["images"], room.reads["embeddings"]
+    images = {image.id: image for image in rows.read(folder / "images.jsonl", ImageRow)}
+    side_px = read_json(embeddings / "manifest.json")["params"]["image_side_px"]
+    return [
+        Pair(row["id"], images[row["id"]].source, row["caption"], folder / images[row["id"]].file, side_px)
+        for row in read_rows(embeddings / "index.jsonl")
+    ]

@@ -23,7 +23,7 @@ class Near:
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """Hash what a picture looks like (DCT, 64 bits) as 16 hex digits: copies re-encoded or scaled differ in few bits."""
+    """Hash what a picture looks like (DCT, 64 bits) as 16 hex digits; a copy made anew differs in few bits."""
     return str(imagehash.phash(image))
 
 

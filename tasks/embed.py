@@ -20,7 +20,7 @@ from tasks.folders import Row, sha256_of_file, write_manifest, write_rows
 from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.progress import track
-from tasks.store import Reuse, Store, fetch, in_chunks, store, tell
+from tasks.store import Reuse, fetch, in_chunks, store, tell
 
 Load = Callable[[], Encoder]
 
@@ -28,8 +28,8 @@ Load = Callable[[], Encoder]
 def run(params: Params, room: Room) -> None:
     """Fill `data/embeddings`; raises ValueError naming the key of a size that the family can't encode."""
     settings, folder = params.embed, room.writes["embeddings"]
-    base, vision_language, placement = room.reads["base"], room.reads["vlm"], fastest()
-    origin = Origin(params.models.family, revision(base), revision(vision_language), str(placement.dtype))
+    weights = revision(room.reads["base"]), revision(room.reads["vlm"])
+    origin = Origin(params.models.family, *weights, str(fastest().dtype))
     encoder = cache(partial(_loaded, params, room))
     stores = {name: store(room, name) for name in KINDS}
     index, reuse = list[Row](), Reuse()
@@ -54,7 +54,7 @@ def _loaded(params: Params, room: Room) -> Encoder:
     side, multiple = params.embed.image_side_px, encoder.size_multiple
     if side % multiple:
         near = max(1, round(side / multiple)) * multiple
-        raise ValueError(f"embed.image_side_px is {side}: {params.models.family} needs a multiple of {multiple}, as {near}")
+        raise ValueError(f"embed.image_side_px is {side}: the family needs a multiple of {multiple}, such as {near}")
     return encoder
 
 

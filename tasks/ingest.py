@@ -80,7 +80,7 @@ def _key(name: str) -> str:
 
 def _stored(name: str, data: bytes, settings: Ingest, folder: Path) -> ImageRow:
     """Normalise one image and write it under the name of its pixels."""
-    limits = Limits(settings.max_megabytes, settings.max_megapixels, settings.min_side_px)
+    limits = Limits(settings.max_megapixels, settings.min_side_px)
     picture = decoded(data, limits)
     identity, size = picture.id, picture.image.size
     path = f"files/{identity}.png"
@@ -129,16 +129,16 @@ def _told_apart(images: Sequence[ImageRow], settings: Ingest, intake: Intake) ->
         unused = image.caption if image.caption != first[image.id].caption else None
         reason = f"same pixels as {kept.source}" + (f"; its caption is not used: {unused}" if unused else "")
         intake.refused.append(QuarantineRow(image.source, reason, "delete one of the two", None))
-    kept = list(first.values())
-    for pair in reversed(near([image.phash for image in kept], settings.near_duplicate_bits)):
-        twin = f"nearly {kept[pair.earlier].source}: {pair.bits} of 64 bits of their looks differ"
+    images = list(first.values())
+    for pair in reversed(near([image.phash for image in images], settings.near_duplicate_bits)):
+        later, mend = images[pair.later], "delete one, or set ingest.near_duplicates to keep"
+        twin = f"nearly {images[pair.earlier].source}: {pair.bits} of 64 bits of their looks differ"
         if settings.near_duplicates == "drop":
-            row = QuarantineRow(kept[pair.later].source, twin, "delete one, or set ingest.near_duplicates to keep", None)
-            intake.refused.append(row)
-            del kept[pair.later]
+            intake.refused.append(QuarantineRow(later.source, twin, mend, None))
+            del images[pair.later]
         else:
-            kept[pair.later] = replace(kept[pair.later], notes=(*kept[pair.later].notes, twin))
-    return kept
+            images[pair.later] = replace(later, notes=(*later.notes, twin))
+    return images
 
 
 def _nothing(source: Path, intake: Intake) -> str:

@@ -39,9 +39,8 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may be: at most `max_megabytes` and `max_megapixels` (Pillow's own limit is 89), no side too short."""
+    """How large and how small a picture may be; Pillow itself stops at 89 megapixels."""
 
-    max_megabytes: float = 64
     max_megapixels: float = 64
     min_side_px: int = 32
 

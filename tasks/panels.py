@@ -1,0 +1,91 @@
+"""The prompts that models are compared on: C, the concept in other words and new scenes; R, all that must not change.
+
+    panel = concept_panel({"3f0c": "a [V] star on red"}, ["a [V] on the moon"], Naming("[V]", "star"))
+    panel += retention_panel(prompts(Path("panels/retention.txt")))
+
+Prompts are frozen data, one a line, "#" in front of a remark: comparisons of years hold only while they stay.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How prompts name the concept: a placeholder, and the noun of its class ("star", or "" where it has none)."""
+
+    placeholder: str
+    class_noun: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt of a panel; a rewrite has the id of the image whose caption it says in other words."""
+
+    panel: Literal["concept", "retention"]
+    text: str
+    target: str | None = None
+
+
+def prompts(path: Path) -> list[str]:
+    """Read a panel file; raises ValueError for a prompt that stands there twice, FileNotFoundError for no file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no panel {path}: write one prompt a line, or name another in params.yaml")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
+    said = [line for line in lines if line and not line.startswith("#")]
+    for text in said:
+        if said.count(text) > 1:
+            raise ValueError(f"{path}: {text!r} stands there more than once; keep one")
+    if not said:
+        raise ValueError(f"{path} holds no prompt: write one a line")
+    return said
+
+
+def concept_panel(captions: Mapping[str, str], novel: Sequence[str], naming: Naming) -> list[Prompt]:
+    """Say each training caption (by image id) in other words, then add the `novel` scenes.
+
+    Raises ValueError naming a novel prompt that leaves the concept out.
+    """
+    for text in novel:
+        if naming.placeholder not in text:
+            raise ValueError(f"evaluate.novel: there is no {naming.placeholder} in {text!r}; put it for the concept")
+    taken = {*captions.values(), *novel}
+    panel = []
+    for identity, caption in sorted(captions.items()):
+        text = next(text for text in _rewrites(caption, naming) if text not in taken)
+        taken.add(text)
+        panel.append(Prompt("concept", text, identity))
+    return panel + [Prompt("concept", text) for text in novel]
+
+
+def retention_panel(texts: Sequence[str], naming: Naming) -> list[Prompt]:
+    """Take prompts that have nothing to do with the concept; raises ValueError naming one that has."""
+    for text in texts:
+        if naming.placeholder in text:
+            raise ValueError(f"evaluate.retention: {naming.placeholder} is in {text!r}; write prompts without it")
+    return [Prompt("retention", text) for text in texts]
+
+
+def _rewrites(caption: str, naming: Naming) -> Iterator[str]:
+    """Say a caption in other words, nearest first: the concept with or without its noun, less detail, then a frame.
+
+    No end: one of them is always new.
+    """
+    named = caption if naming.placeholder in caption else f"{naming.placeholder}, {caption}"
+    shorter = named.rpartition(",")[0]
+    short = [shorter] if naming.placeholder in shorter else []
+    if naming.class_noun:
+        yield _renamed(named, naming)
+        yield from (_renamed(text, naming) for text in short)
+    yield from short
+    while True:
+        named = f"a picture of {named}"
+        yield named
+
+
+def _renamed(caption: str, naming: Naming) -> str:
+    """Turn "[V] star" into "[V]", and "[V]" into "[V] star"."""
+    full = f"{naming.placeholder} {naming.class_noun}"
+    return caption.replace(full, naming.placeholder) if full in caption else caption.replace(naming.placeholder, full)
