@@ -117,7 +117,8 @@ def load_adapter_(network: nn.Module, folder: Path, pipeline: type[DiffusionPipe
         )
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{folder / FILE} is damaged ({error}): restore it (dvc checkout) or train again") from error
-    pipeline.load_lora_into_transformer(weights, transformer=network, adapter_name=name, metadata=metadata)
+    with _beside_others():
+        pipeline.load_lora_into_transformer(weights, transformer=network, adapter_name=name, metadata=metadata)
     _put_on_(network, name)
 
 
@@ -140,14 +141,21 @@ def _parts(network: nn.Module, *, teacher: str) -> Roles:
     student = _weights(network, STUDENT)
     copied: dict[str, nn.Parameter] = {}
     if teacher == "ema":
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Already found a `peft_config`")  # a second adapter is what we want
+        with _beside_others():
             network.add_adapter(network.peft_config[STUDENT], TEACHER)
         copied = _weights(network, TEACHER)
         for key, weight in student.items():
             copied[key].data.copy_(weight.data)
     _put_on_(network, STUDENT)
     return Roles(network, student, copied)
+
+
+@contextmanager
+def _beside_others() -> Iterator[None]:
+    """Let a network have several adapters without PEFT's warning: roles are what we want them for."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Already found a `peft_config`")
+        yield
 
 
 def _put_on_(network: nn.Module, name: str | None) -> None:

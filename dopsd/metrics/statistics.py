@@ -78,7 +78,7 @@ def student_quantile(confidence: float, freedom: int) -> float:
 
     With t = sqrt(freedom) tan(angle) the density is cos(angle) ** (freedom - 1), integrated here on a fine grid.
     """
-    angle = np.linspace(0, math.pi / 2, 200_001)
+    angle = np.linspace(0, math.pi / 2, 20_001)
     density = np.cos(angle) ** (freedom - 1)
     mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
     return math.sqrt(freedom) * math.tan(float(np.interp(confidence, mass / mass[-1], angle)))

@@ -154,9 +154,6 @@ def pipeline() -> ZImagePipeline:
         in_channels=LATENT[0], dim=32, n_layers=2, n_refiner_layers=1, n_heads=2, n_kv_heads=2,
         cap_feat_dim=TEXT["hidden_size"], axes_dims=[4, 6, 6], axes_lens=[1200, 32, 32],
     )  # fmt: skip
-    # Fresh pad tokens are uninitialised memory.
-    for pad in (transformer.x_pad_token, transformer.cap_pad_token):
-        torch.nn.init.normal_(pad, std=0.02)
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=3.0)
     return ZImagePipeline(scheduler, vae, text_encoder, tokenizer(), transformer)
 

@@ -1,0 +1,73 @@
+"""What is learnt from, and in which order."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from dopsd.examples import Example, Examples, read_example, save_example
+from dopsd.family import Context
+
+
+def test_an_entry_is_a_round_trip(examples: Examples, tmp_path: Path) -> None:
+    shown = replace(examples.rows[0], teacher=Context(torch.ones(3, 32), reference=torch.zeros(4, 6, 6)))
+    for example in (shown, examples.rows[1]):
+        save_example(example, tmp_path / f"{example.id}.safetensors")
+        again = read_example(tmp_path / f"{example.id}.safetensors")
+        assert again.id == example.id
+        assert torch.equal(again.student.tokens, example.student.tokens)
+        assert torch.equal(again.teacher.tokens, example.teacher.tokens)
+        assert torch.equal(again.latents, example.latents)
+        assert (again.teacher.reference is None) == (example.teacher.reference is None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e0.safetensors", "e1.safetensors"]
+
+
+def test_the_digest_follows_the_content(examples: Examples, tmp_path: Path) -> None:
+    for example in examples:
+        save_example(example, tmp_path / f"{example.id}.safetensors")
+    first = Examples.read(tmp_path)
+    assert [row.id for row in first] == ["e0", "e1", "e2", "e3", "e4"]
+    assert Examples.read(tmp_path).digest == first.digest
+    save_example(replace(examples.rows[0], latents=torch.zeros(4, 6, 6)), tmp_path / "e0.safetensors")
+    assert Examples.read(tmp_path).digest != first.digest
+
+
+def test_an_empty_folder_and_a_foreign_or_torn_file_are_named(examples: Examples, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="run the embed stage"):
+        Examples.read(tmp_path)
+    save_file({"something": torch.zeros(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match=r"a\.safetensors holds \['something'\]"):
+        Examples.read(tmp_path)
+    save_example(examples.rows[0], tmp_path / "a.safetensors")
+    content = (tmp_path / "a.safetensors").read_bytes()
+    (tmp_path / "a.safetensors").write_bytes(content[:-7])
+    with pytest.raises(ValueError, match=r"a\.safetensors is damaged"):
+        Examples.read(tmp_path)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7])
+def test_all_are_seen_equally_often(examples: Examples, size: int) -> None:
+    seen = Counter(row.id for step in range(5 * 4) for row in examples.batch(step, size, seed=0))
+    assert set(seen.values()) == {4 * size}
+
+
+def test_the_order_is_a_function_of_seed_and_step(examples: Examples) -> None:
+    order = [[row.id for row in examples.batch(step, 2, seed=3)] for step in range(12)]
+    assert order == [[row.id for row in examples.batch(step, 2, seed=3)] for step in range(12)]
+    assert order != [[row.id for row in examples.batch(step, 2, seed=4)] for step in range(12)]
+    assert order[:6] != order[6:]
+
+
+def test_shapes_do_not_mix_and_none_is_dropped(examples: Examples) -> None:
+    wide = tuple(_wide(row, n) for n, row in enumerate(examples.rows[:3]))
+    mixed = Examples(examples.rows + wide, "mixed")
+    batches = [mixed.batch(step, 4, seed=0) for step in range(30)]
+    assert all(len(batch) == 4 and len({row.latents.shape for row in batch}) == 1 for batch in batches)
+    assert {row.id for batch in batches for row in batch} == {row.id for row in mixed}
+
+
+def _wide(row: Example, number: int) -> Example:
+    return replace(row, id=f"w{number}", latents=torch.zeros(4, 6, 8))

@@ -1,0 +1,54 @@
+"""What may be asked for, and what is refused by name."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from dopsd.recipe import Evaluation, Margins, Probing, Training
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        (Training, "method", "magic"),
+        (Training, "teacher", "none"),
+        (Training, "loss", "l1"),
+        (Training, "precision", "fp8"),
+        (Training, "num_steps", 0),
+        (Training, "iterations", 0),
+        (Training, "batch_size", -1),
+        (Training, "rank", 0),
+        (Training, "learning_rate", 0.0),
+        (Training, "learning_rate", float("nan")),
+        (Training, "ema_decay", 1.5),
+        (Training, "step_weights", (1.0, 2.0)),
+        (Training, "step_weights", (0.0, 0.0, 0.0, 0.0)),
+        (Training, "step_weights", (-1.0, 1.0, 1.0, 1.0)),
+        (Training, "parent", ""),
+        (Training, "seed", -1),
+        (Probing, "seeds", ()),
+        (Probing, "seeds", (1, 1)),
+        (Probing, "confidence", 95),
+        (Probing, "minimum_gain", -0.1),
+        (Evaluation, "seeds", (-1,)),
+        (Evaluation, "num_resamples", 3),
+        (Margins, "noise_rise", -0.1),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(kind: Any, key: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=key):
+        kind(**{key: value})
+
+
+def test_the_defaults_are_the_papers() -> None:
+    paper = Training()
+    assert (paper.rank, paper.alpha, paper.batch_size, paper.learning_rate) == (64, 128, 4, 4e-5)
+    assert (paper.teacher, paper.ema_decay, paper.iterations) == ("ema", 0.9999, 1000)
+
+
+@pytest.mark.parametrize("module", ["dopsd.recipe", "dopsd.gate"])
+def test_what_plans_and_judges_imports_without_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
