@@ -1,0 +1,1 @@
+"""When and where: Prefect flows, the command line, and what it shows."""
