@@ -14,8 +14,8 @@ from recipes.tiny.fit import Budget, fit
 from recipes.tiny.pool import Pool
 
 
-def fit_denoiser(folder: Path, pool: Pool, *, size: float, batch: int = 64) -> ZImageTransformer2DModel:
-    """Fit for `5000 * size` steps of `batch` rows."""
+def fit_denoiser(folder: Path, pool: Pool, *, size: float, batch: int = 32) -> ZImageTransformer2DModel:
+    """Fit for `6000 * size` steps of `batch` rows a process."""
     denoiser = transformer()
 
     def loss(step: int) -> Tensor:
@@ -29,7 +29,7 @@ def fit_denoiser(folder: Path, pool: Pool, *, size: float, batch: int = 64) -> Z
         read = [pool.context(int(r), with_image=bool(w)) for r, w in zip(rows, with_image, strict=True)]
         return (velocity(denoiser, x, sigma, read) - (noise - image)).square().mean()
 
-    fit("denoiser", {"denoiser": denoiser}, loss, Budget(int(5000 * size), 2e-3, ema=0.999, weight_decay=0.01, muon=True), folder=folder)
+    fit("denoiser", {"denoiser": denoiser}, loss, Budget(int(6000 * size), 2e-3, ema=0.999, weight_decay=0.01, muon=True), folder=folder)
     return denoiser.eval()
 
 

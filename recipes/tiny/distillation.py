@@ -6,17 +6,17 @@ First on states of the parent's own trajectories, made once; then on states that
 """
 
 import copy
-import os
 from itertools import pairwise
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from diffusers import ZImageTransformer2DModel
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from recipes.tiny.denoiser import velocity
-from recipes.tiny.fit import Budget, fit
+from recipes.tiny.fit import Budget, fit, processes, rank, save_atomically
 from recipes.tiny.pool import Pool
 
 STEPS, FINE = 4, 8
@@ -48,20 +48,18 @@ def walk(denoiser: ZImageTransformer2DModel, x: Tensor, sigmas: Tensor, contexts
 
 
 def trajectories(folder: Path, parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, *, rows: int, guidance: float) -> Tensor:
-    """Read or make the parent's states at the deployed levels for the first `rows` rows, shape (rows, 5, 8, 10, 10).
+    """Make the parent's states at the deployed levels that `folder` lacks, and read them, shape (rows, 5, 8, 10, 10).
 
-    Even rows read words alone, odd rows an image too. Chunks are saved as they are made.
+    Even rows read words alone, odd rows an image too. Each process makes its share.
     """
-    made = []
-    for start in range(0, rows, _CHUNK):
-        path = folder / "trajectories" / f"{guidance}-{start}.safetensors"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+    shards = {start: folder / "trajectories" / f"{guidance}-{start}.safetensors" for start in range(0, rows, _CHUNK)}
+    for start in list(shards)[rank() :: processes()]:
+        if not shards[start].exists():
             states = _trajectory(parent, pool, empty, range(start, start + _CHUNK), guidance)
-            save_file({"states": states.half()}, path.with_suffix(".staged"))
-            os.replace(path.with_suffix(".staged"), path)
-        made.append(load_file(path)["states"])
-    return torch.cat(made)
+            save_atomically({"states": states.half()}, shards[start])
+    if dist.is_initialized():
+        dist.barrier()
+    return torch.cat([load_file(shard)["states"] for shard in shards.values()])
 
 
 def _trajectory(parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, rows: range, guidance: float) -> Tensor:
@@ -73,7 +71,7 @@ def _trajectory(parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, row
 
 
 def fit_student(
-    folder: Path, parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, *, size: float, guidance: float, batch: int = 64
+    folder: Path, parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, *, size: float, guidance: float, batch: int = 32
 ) -> ZImageTransformer2DModel:
     """Fit a copy of the parent for `2400 * size` steps on `6400 * size` trajectories, then `500 * size` on its own states."""
     student, deployed = copy.deepcopy(parent), shifted(torch.linspace(1, 0, STEPS + 1))
@@ -95,7 +93,7 @@ def fit_student(
         random = torch.Generator().manual_seed(10_000 + step)
         rows = torch.randint(len(pool.latents), (batch // 2,), generator=random).tolist()
         read = [pool.context(row, with_image=row % 2 == 1) for row in rows]
-        index = step % STEPS
+        index = int(torch.randint(STEPS, (), generator=random))
         x = torch.randn((len(rows), *pool.latents.shape[1:]), generator=random)
         x = walk(student, x, deployed[: index + 1], read, empty, 1.0)
         target = walk(parent, x, fine_grid(index), read, empty, guidance)

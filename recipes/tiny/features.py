@@ -1,4 +1,4 @@
-"""Fit what the scores look with: a DINO-like extractor of what a thing is, and a CLIP of images and captions.
+"""Fit what the scores look with: an extractor in DINO's place of what a picture shows, and a CLIP of images and captions.
 
     python -m recipes.tiny fit features
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPModel, DINOv3ViTModel
 
@@ -15,6 +15,7 @@ from recipes.tiny import architecture
 from recipes.tiny.architecture import SIDE
 from recipes.tiny.drawing import draw
 from recipes.tiny.fit import Budget, fit
+from recipes.tiny.naming import Naming
 from recipes.tiny.tokens import clip_tokenizer
 from recipes.tiny.world import all_concepts, caption, full_caption, scene_of
 
@@ -22,22 +23,19 @@ _CONCEPTS = all_concepts(unseen=False)
 _MEAN, _STD = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
 
-def fit_dino(folder: Path, *, size: float, batch: int = 96) -> DINOv3ViTModel:
-    """Fit for `800 * size` steps: two scenes of one concept are alike in the mean of their patch tokens, others are not.
+def fit_dino(folder: Path, *, size: float, batch: int = 48) -> DINOv3ViTModel:
+    """Fit for `1200 * size` steps on naming what a scene is from the mean of its patch tokens.
 
-    A head takes the contrastive loss and is thrown away, so that the tokens below it keep more than the concept.
+    DINO learns without labels, from far more pictures than a tiny model can be shown; only the use is the same.
     """
-    dino, head = architecture.dino(), nn.Linear(96, 64)
+    dino, heads = architecture.dino(), Naming(96)
 
     def loss(step: int) -> Tensor:
         rng = Random(step)
-        concepts = rng.sample(_CONCEPTS, batch)
-        views = draw([scene_of(concept, rng) for concept in [*concepts, *concepts]], SIDE)
-        views = _worn(views, torch.Generator().manual_seed(step))
-        seen = F.normalize(head(patch_mean(dino, views)), dim=-1)
-        return _contrast(seen[:batch], seen[batch:], 0.1)
+        scenes = [scene_of(rng.choice(_CONCEPTS), rng) for _ in range(batch)]
+        return heads.loss(patch_mean(dino, _worn(draw(scenes, SIDE), torch.Generator().manual_seed(step))), scenes)
 
-    fit("dino", {"dino": dino, "head": head}, loss, Budget(int(800 * size), 2e-3, weight_decay=0.02), folder=folder)
+    fit("dino", {"dino": dino, "heads": heads}, loss, Budget(int(1200 * size), 2e-3, weight_decay=0.02, muon=True), folder=folder)
     return dino.eval()
 
 
@@ -54,12 +52,13 @@ def _worn(images: Tensor, random: torch.Generator) -> Tensor:
     return (torch.lerp(images, soft, share) + 0.03 * torch.randn(images.shape, generator=random)).clamp(0, 1)
 
 
-def fit_clip(folder: Path, *, size: float, batch: int = 96) -> CLIPModel:
-    """Fit for `1000 * size` steps on scenes with captions, half of which say everything."""
+def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
+    """Fit for `1200 * size` steps on scenes with captions, half of which say everything."""
     tokens = clip_tokenizer()
     clip = architecture.clip(
         len(tokens), {"bos_token_id": tokens.bos_token_id, "eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id}
     )
+    heads = Naming(clip.config.projection_dim)
 
     def loss(step: int) -> Tensor:
         rng = Random(step)
@@ -68,13 +67,10 @@ def fit_clip(folder: Path, *, size: float, batch: int = 96) -> CLIPModel:
         images = _worn(draw(scenes, SIDE), torch.Generator().manual_seed(step))
         seen = clip.get_image_features(pixel_values=images * 2 - 1).pooler_output
         read = clip.get_text_features(**tokens(words, padding=True, return_tensors="pt")).pooler_output
-        return _contrast(F.normalize(seen, dim=-1), F.normalize(read, dim=-1), 1 / clip.logit_scale.exp().clamp(max=50))
+        logits = F.normalize(seen, dim=-1) @ F.normalize(read, dim=-1).T * clip.logit_scale.exp().clamp(max=50)
+        own = torch.arange(batch)
+        contrast = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+        return contrast + heads.loss(seen, scenes)
 
-    fit("clip", {"clip": clip}, loss, Budget(int(1000 * size), 1.5e-3, weight_decay=0.02), folder=folder)
+    fit("clip", {"clip": clip, "heads": heads}, loss, Budget(int(1200 * size), 2e-3, weight_decay=0.02, muon=True), folder=folder)
     return clip.eval()
-
-
-def _contrast(first: Tensor, second: Tensor, temperature: float | Tensor) -> Tensor:
-    """InfoNCE in both directions between rows of unit length."""
-    logits, own = first @ second.T / temperature, torch.arange(len(first))
-    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2

@@ -5,24 +5,26 @@ The autoencoder and the VLM are frozen by then, so that fitting the denoiser cos
     python -m recipes.tiny fit pool
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import torch
+import torch.distributed as dist
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration
 
 from recipes.tiny.architecture import SIDE
 from recipes.tiny.drawing import draw
+from recipes.tiny.fit import processes, rank, save_atomically
 from recipes.tiny.tokens import tokenizer
 from recipes.tiny.vision_language import chat, images_input, texts_input
 from recipes.tiny.world import PLACEHOLDER, STYLES, Concept, Scene, all_concepts, caption, concept_name, in_style, scene_of
 
-_CHUNK = 64
+_CHUNK, _SHARD = 50, 2500
 _CONCEPTS = all_concepts(unseen=False)
 
 
@@ -68,16 +70,24 @@ class Pool:
         return flat[at[row] : at[row + 1]].float()
 
 
-def pool(folder: Path, vae: AutoencoderKL, vlm: Qwen3VLForConditionalGeneration, *, rows: int, seed: int = 0) -> Pool:
-    """Read the pool of `rows` scenes from `folder`, or make it there."""
-    path = folder / f"pool-{rows}-{seed}.safetensors"
-    if not path.exists():
-        rng = Random(seed)
-        made = [row(rng.choice(_CONCEPTS), rng) for _ in range(rows)]
-        staged = path.with_suffix(".staged")
-        save_file(_tensors(made, vae, vlm), staged)
-        os.replace(staged, path)
-    return Pool(**load_file(path))
+def pool(folder: Path, vae: AutoencoderKL, vlm: Qwen3VLForConditionalGeneration, *, rows: int) -> Pool:
+    """Make the shards of a pool of `rows` scenes that `folder` lacks (each process its share), and read them all."""
+    shards = [folder / "pool" / f"{start}.safetensors" for start in range(0, rows, _SHARD)]
+    for seed in range(rank(), len(shards), processes()):
+        if not shards[seed].exists():
+            rng = Random(seed)
+            save_atomically(_tensors([row(rng.choice(_CONCEPTS), rng) for _ in range(_SHARD)], vae, vlm), shards[seed])
+    if dist.is_initialized():
+        dist.barrier()
+    return Pool(**_joined([load_file(shard) for shard in shards]))
+
+
+def _joined(shards: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Put shards behind each other; lengths become offsets."""
+    whole = {name: torch.cat([shard[name] for shard in shards]) for name in shards[0]}
+    for name in ("words", "shown"):
+        whole[f"{name}_offsets"] = F.pad(whole.pop(f"{name}_lengths").cumsum(0), (1, 0))
+    return whole
 
 
 @torch.no_grad()
@@ -89,14 +99,11 @@ def _tensors(rows: list[Row], vae: AutoencoderKL, vlm: Qwen3VLForConditionalGene
         latents.append(encoded(vae, draw([one.scene for one in chunk], SIDE)).half())
         words += contexts(vlm, tokens, [one.words for one in chunk])
         shown += contexts(vlm, tokens, [one.placeholder for one in chunk], draw([one.shown for one in chunk], SIDE))
-        if start % (50 * _CHUNK) == 0:
-            print(f'{{"pool": {start}, "of": {len(rows)}}}', flush=True)  # noqa: T201
     return {"latents": torch.cat(latents)} | _flat("words", words) | _flat("shown", shown)
 
 
 def _flat(name: str, contexts: list[Tensor]) -> dict[str, Tensor]:
-    lengths = torch.tensor([0] + [len(one) for one in contexts])
-    return {name: torch.cat(contexts).half(), f"{name}_offsets": lengths.cumsum(0)}
+    return {name: torch.cat(contexts).half(), f"{name}_lengths": torch.tensor([len(one) for one in contexts])}
 
 
 def encoded(vae: AutoencoderKL, images: Tensor) -> Tensor:

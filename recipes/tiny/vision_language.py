@@ -1,4 +1,4 @@
-"""Fit the tiny Qwen3-VL on four kinds of talk about the world, so that it captions and so that its states know what it sees.
+"""Fit the tiny Qwen3-VL: first its eyes alone, on naming attributes; then all of it, on four kinds of talk about the world, so that it captions and so that its states know what it sees.
 
 1. image + "Describe ..."                 -> everything that has a word
 2. image + "Describe ... call it [V]"     -> the same, the subject behind the placeholder
@@ -22,6 +22,7 @@ from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration
 from recipes.tiny.architecture import SIDE, vision_language_model
 from recipes.tiny.drawing import draw
 from recipes.tiny.fit import Budget, fit
+from recipes.tiny.naming import Naming
 from recipes.tiny.tokens import CALL_IT, DESCRIBE, tokenizer
 from recipes.tiny.world import (
     PLACEHOLDER,
@@ -115,10 +116,25 @@ def texts_input(texts: list[str], tokens: Qwen2Tokenizer, image_token: int) -> d
     }
 
 
+def fit_eyes(folder: Path, vlm: Qwen3VLForConditionalGeneration, *, size: float, batch: int = 64) -> None:
+    """Fit the vision tower for `1200 * size` steps on naming attributes from its mean token."""
+    heads = Naming(vlm.config.text_config.hidden_size)
+
+    def loss(step: int) -> Tensor:
+        rng = Random(step)
+        scenes = [scene_of(rng.choice(_TRAINED), rng) for _ in range(batch)]
+        seen = images_input(draw(scenes, SIDE))
+        tokens = vlm.model.visual(seen["pixel_values"], grid_thw=seen["image_grid_thw"]).pooler_output
+        return heads.loss(tokens.reshape(batch, IMAGE_TOKENS, -1).mean(1), scenes)
+
+    fit("eyes", {"eyes": vlm.model.visual, "heads": heads}, loss, Budget(int(1200 * size), 3e-3, muon=True), folder=folder)
+
+
 def fit_vision_language(folder: Path, *, size: float, batch: int = 48) -> Qwen3VLForConditionalGeneration:
-    """Fit for `6000 * size` steps of `batch` exchanges about concepts of the trained half."""
+    """Fit the eyes, then everything for `1800 * size` steps of `batch` exchanges about concepts of the trained half."""
     tokens = tokenizer()
     vlm = vision_language_model(tokens)
+    fit_eyes(folder, vlm, size=size)
 
     def loss(step: int) -> Tensor:
         rng = Random(step)
@@ -130,7 +146,7 @@ def fit_vision_language(folder: Path, *, size: float, batch: int = 48) -> Qwen3V
             if part
         )
 
-    fit("vision_language", {"vlm": vlm}, loss, Budget(int(6000 * size), 2e-3, ema=0.998, weight_decay=0.01), folder=folder)
+    fit("vision_language", {"vlm": vlm}, loss, Budget(int(1800 * size), 2e-3, weight_decay=0.01, muon=True), folder=folder)
     return vlm.eval()
 
 

@@ -1,0 +1,191 @@
+"""Measure what the method needs of the tiny models, on scenes and concepts that the recipe never saw.
+
+    python -m recipes.tiny measure        # writes docs/tiny-base.md and docs/tiny-base.json
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from dopsd.captioner import Captioner
+from dopsd.families.catalogue import family
+from dopsd.family import Context, Denoiser
+from dopsd.metrics.faithfulness import ClipScore
+from dopsd.metrics.few_step import sharpness
+from dopsd.metrics.likeness import DinoDistance
+from dopsd.metrics.statistics import Interval, interval
+from dopsd.sampling import noise, sample
+from recipes.tiny import distillation
+from recipes.tiny.architecture import SIDE
+from recipes.tiny.drawing import draw
+from recipes.tiny.pictures import as_image
+from recipes.tiny.tokens import DESCRIBE
+from recipes.tiny.world import COLOURS, PATTERNS, PLACES, SHAPES, SIZES, STYLES, TEXTURES, Scene, all_concepts, caption, concept_name, full_caption, scene_of
+
+LATENTS = (8, 10, 10)
+GUIDANCE = 2.0
+"""What the parent is guided with at its 32 steps: the guidance that was distilled into the 4-step model."""
+_WORDS = {
+    "shape": SHAPES, "pattern": PATTERNS, "colours": COLOURS, "place": PLACES,
+    "size": SIZES, "texture": TEXTURES, "style": STYLES,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One way of sampling, scored: means over prompts with 95 % intervals; `frechet` is to as many true drawings."""
+
+    frechet: float
+    follows_prompt: Interval
+    clip_s: Interval
+    sharpness: Interval
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Everything docs/tiny-base.md says."""
+
+    true_drawings: Sheet
+    deployed_4_steps: Sheet
+    parent_32_steps: Sheet
+    parent_4_steps: Sheet
+    teacher_distance: Interval
+    student_distance: Interval
+    teacher_gain: Interval
+    teacher_names_concept: Interval
+    student_names_concept: Interval
+    captions_exact: Interval
+    captions_by_attribute: dict[str, float]
+
+
+class Bench:
+    """The shipped models, loaded once."""
+
+    def __init__(self, models: Path) -> None:
+        """Load what stands under `models`; raises FileNotFoundError naming what is missing."""
+        line, vlm = family("z-image"), models / "tiny-qwen3-vl"
+        self.encoder = line.load_encoder(models / "tiny-z-image", vlm)
+        self.deployed = line.load_denoiser(models / "tiny-z-image")
+        self.parent = line.load_denoiser(models / "tiny-z-image-parent")
+        self.captioner, self.clip, self.dino = Captioner(vlm), ClipScore(models / "tiny-clip"), DinoDistance(models / "tiny-dino")
+
+
+def measure(models: Path, *, prompts: int = 96, concepts: int = 96, captions: int = 256) -> Numbers:
+    """Measure all numbers; the same seeds at every call, so that two calls on one machine agree exactly."""
+    bench = Bench(models)
+    return Numbers(**_few_steps(bench, prompts), **_in_context(bench, concepts), **_captions(bench, captions))
+
+
+def _few_steps(bench: Bench, count: int) -> dict[str, Sheet]:
+    rng, known = Random("few steps"), all_concepts(unseen=False)
+    scenes = [scene_of(rng.choice(known), rng) for _ in range(count)]
+    texts = [caption(scene, rng) for scene in scenes]
+    contexts, seeds = bench.encoder.student_contexts(texts), range(count)
+    true = [as_image(image) for image in draw(scenes, SIDE)]
+    reference = [as_image(image) for image in draw([scene_of(rng.choice(known), rng) for _ in range(4 * count)], SIDE)]
+
+    def scored(pictures: list[Image]) -> Sheet:
+        read = bench.captioner.captions(pictures, DESCRIBE)
+        return Sheet(
+            frechet=_frechet(bench.dino.features(pictures), bench.dino.features(reference)),
+            follows_prompt=interval([_share_said(text, caption) for text, caption in zip(texts, read, strict=True)]),
+            clip_s=interval(bench.clip.scores(pictures, texts)),
+            sharpness=interval(sharpness(pictures)),
+        )
+
+    def drawn(denoiser: Denoiser, steps: int) -> list[Image]:
+        return bench.encoder.pictures(sample(denoiser, contexts, seeds, latent_shape=LATENTS, num_steps=steps))
+
+    guided = _guided(bench, contexts, seeds)
+    return {
+        "true_drawings": scored(true),
+        "deployed_4_steps": scored(drawn(bench.deployed, 4)),
+        "parent_32_steps": scored(bench.encoder.pictures(guided)),
+        "parent_4_steps": scored(drawn(bench.parent, 4)),
+    }
+
+
+@torch.no_grad()
+def _guided(bench: Bench, contexts: Sequence[Context], seeds: Sequence[int]) -> Tensor:
+    """Sample the parent at 32 steps with guidance, from the same noise as everybody else."""
+    network, grid = bench.parent.network, bench.parent.sigmas(32, LATENTS)
+    empty, x = bench.encoder.student_contexts([""])[0].tokens, noise(seeds, LATENTS)
+    walks = [
+        distillation.walk(network, x[i : i + 32], grid, [c.tokens for c in contexts[i : i + 32]], empty, GUIDANCE)
+        for i in range(0, len(x), 32)
+    ]
+    return torch.cat(walks)
+
+
+def _in_context(bench: Bench, count: int) -> dict[str, Interval]:
+    """Show one picture of an unseen concept, ask for a new scene, and measure the distance to a true drawing of it."""
+    rng = Random("in context")
+    concepts = rng.sample(all_concepts(unseen=True), count)
+    shown = [as_image(image) for image in draw([scene_of(concept, rng) for concept in concepts], SIDE)]
+    wanted = [scene_of(concept, rng) for concept in concepts]
+    texts = [caption(scene, rng, concept_name(scene.concept, rng)) for scene in wanted]
+    ideal = [as_image(image) for image in draw(wanted, SIDE)]
+
+    def drawn(contexts: Sequence[Context]) -> list[Image]:
+        latents = sample(bench.deployed, contexts, range(count), latent_shape=LATENTS, num_steps=4)
+        return bench.encoder.pictures(latents)
+
+    teacher, student = drawn(bench.encoder.teacher_contexts(texts, shown)), drawn(bench.encoder.student_contexts(texts))
+    near, far = bench.dino.distances(teacher, ideal), bench.dino.distances(student, ideal)
+    return {
+        "teacher_distance": interval(near),
+        "student_distance": interval(far),
+        "teacher_gain": interval([b - a for a, b in zip(near, far, strict=True)]),
+        "teacher_names_concept": interval(_names(bench, teacher, wanted)),
+        "student_names_concept": interval(_names(bench, student, wanted)),
+    }
+
+
+def _names(bench: Bench, pictures: list[Image], scenes: list[Scene]) -> list[float]:
+    """Let the captioner read each picture: 1 where it names the whole concept."""
+    read = bench.captioner.captions(pictures, DESCRIBE)
+    return [float(scene.concept.words() in text) for scene, text in zip(scenes, read, strict=True)]
+
+
+def _captions(bench: Bench, count: int) -> dict[str, object]:
+    """Caption true drawings of unseen concepts."""
+    rng, unseen = Random("captions"), all_concepts(unseen=True)
+    scenes = [scene_of(rng.choice(unseen), rng) for _ in range(count)]
+    read = bench.captioner.captions([as_image(image) for image in draw(scenes, SIDE)], DESCRIBE)
+    pairs = [(full_caption(scene), text) for scene, text in zip(scenes, read, strict=True)]
+    by_attribute = {
+        name: float(np.mean([_said(truth, words) == _said(text, words) for truth, text in pairs])) for name, words in _WORDS.items()
+    }
+    return {"captions_exact": interval([float(a == b) for a, b in pairs]), "captions_by_attribute": by_attribute}
+
+
+def _said(text: str, words: Sequence[str]) -> list[str]:
+    """List which of `words` a text says, in its order."""
+    found = [(text.find(word), word) for word in words if word in text]
+    return [word for _, word in sorted(found)]
+
+
+def _share_said(prompt: str, reading: str) -> float:
+    """Give the share of the prompt's words of the world that the reading of its picture repeats."""
+    said = [word for words in _WORDS.values() for word in _said(prompt, tuple(words))]
+    return float(np.mean([word in reading for word in said]))
+
+
+def _frechet(ours: Tensor, theirs: Tensor) -> float:
+    """Frechet distance of two feature clouds as Gaussians with diagonal covariance (few pictures, many features)."""
+    a, b = ours.double(), theirs.double()
+    return ((a.mean(0) - b.mean(0)).square().sum() + (a.std(0) - b.std(0)).square().sum()).item()
+
+
+def as_json(numbers: Numbers) -> dict[str, object]:
+    """Give the numbers as plain rounded data."""
+    rounded: Callable[[object], object] = lambda value: (  # noqa: E731
+        {key: rounded(part) for key, part in value.items()} if isinstance(value, dict) else round(float(value), 5)
+    )
+    return rounded(asdict(numbers))

@@ -1,0 +1,83 @@
+"""The numbers of the tiny models as docs/tiny-base.md and docs/tiny-base.json; both come from one measurement.
+
+    python -m recipes.tiny measure
+"""
+
+import json
+from pathlib import Path
+
+from dopsd.metrics.statistics import Interval
+from recipes.tiny.measure import GUIDANCE, Numbers, Sheet, as_json
+
+_PAGE = """\
+# The tiny base, in numbers
+
+Measured by `python -m recipes.tiny measure` on the models under `models/`, on scenes and concepts that the recipe never
+drew; `tests/recipes/test_tiny_base.py` measures them again. Intervals are 95 % over prompts or concepts.
+
+## It follows prompts, and it is step-distilled
+
+{prompts} prompts, the same noise for every row. *Follows* is the share of the prompt's words that the tiny VLM reads back
+from the picture; *Frechet* is the distance of DINO features (Gaussians with diagonal covariance) to {reference} other true
+drawings; *sharpness* is the log gradient energy at half resolution. The parent's 32 steps are guided ({guidance}), which is
+what was distilled; every other row takes one forward a step.
+
+| | forwards | follows prompt | CLIP-S | Frechet | sharpness |
+|---|---|---|---|---|---|
+{sheets}
+
+## It learns from a shown picture
+
+{concepts} unseen concepts; one picture of each is shown in the VLM's context and a *new* scene is asked for by `[V]`; 4 steps, the
+same noise. DINO-D is the distance to a true drawing of the asked scene.
+
+| | DINO-D | VLM names the whole concept |
+|---|---|---|
+| student, text alone | {student_distance} | {student_names} |
+| teacher, text and picture | {teacher_distance} | {teacher_names} |
+| paired gain of the teacher | {teacher_gain} | |
+
+## The captioner
+
+{captions} drawings of unseen concepts; whole caption right: {exact}. By attribute: {attributes}.
+"""
+
+
+def write_report(numbers: Numbers, docs: Path) -> None:
+    """Write both files into `docs`."""
+    docs.mkdir(exist_ok=True)
+    (docs / "tiny-base.json").write_text(json.dumps(as_json(numbers), indent=2) + "\n", encoding="utf-8")
+    (docs / "tiny-base.md").write_text(_page(numbers), encoding="utf-8")
+
+
+def _page(numbers: Numbers) -> str:
+    rows = [
+        ("true drawings", "-", numbers.true_drawings),
+        ("**deployed: distilled, 4 steps**", "4", numbers.deployed_4_steps),
+        ("its parent, 32 steps", "64", numbers.parent_32_steps),
+        ("its parent, 4 steps", "4", numbers.parent_4_steps),
+    ]
+    return _PAGE.format(
+        guidance=GUIDANCE,
+        prompts=numbers.deployed_4_steps.follows_prompt.count,
+        reference=4 * numbers.deployed_4_steps.follows_prompt.count,
+        sheets="\n".join(_row(*row) for row in rows),
+        concepts=numbers.teacher_gain.count,
+        student_distance=_said(numbers.student_distance),
+        teacher_distance=_said(numbers.teacher_distance),
+        teacher_gain=_said(numbers.teacher_gain),
+        student_names=_said(numbers.student_names_concept),
+        teacher_names=_said(numbers.teacher_names_concept),
+        captions=numbers.captions_exact.count,
+        exact=_said(numbers.captions_exact),
+        attributes=", ".join(f"{name} {share:.3f}" for name, share in numbers.captions_by_attribute.items()),
+    )
+
+
+def _row(name: str, forwards: str, sheet: Sheet) -> str:
+    cells = [name, forwards, _said(sheet.follows_prompt), _said(sheet.clip_s), f"{sheet.frechet:.4f}", _said(sheet.sharpness)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _said(interval: Interval) -> str:
+    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

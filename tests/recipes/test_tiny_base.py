@@ -1,0 +1,76 @@
+"""The shipped models are what docs/tiny-base.md says they are."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from recipes.tiny.drawing import draw
+from recipes.tiny.measure import Numbers, as_json, measure
+from recipes.tiny.world import PLACEHOLDER, all_concepts, caption, concept_name, resolved, scene_of
+
+_DOCS = Path("docs")
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Numbers:
+    return measure(Path("models"))
+
+
+def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers) -> None:
+    said = json.loads((_DOCS / "tiny-base.json").read_text(encoding="utf-8"))
+    for name, value in as_json(numbers).items():
+        for part in value if isinstance(value, dict) else {}:
+            measured, written = value[part], said[name][part]
+            if isinstance(measured, dict):
+                measured, written = measured["mean"], written["mean"]
+            assert measured == pytest.approx(written, abs=0.02), f"{name}.{part}"
+
+
+def test_the_deployed_model_follows_prompts(numbers: Numbers) -> None:
+    assert numbers.deployed_4_steps.follows_prompt.low > 0.75
+
+
+def test_four_distilled_steps_are_as_good_as_32_of_the_parent(numbers: Numbers) -> None:
+    deployed, parent = numbers.deployed_4_steps, numbers.parent_32_steps
+    assert deployed.follows_prompt.high > parent.follows_prompt.mean
+    assert deployed.sharpness.high > parent.sharpness.low
+
+
+def test_four_steps_of_the_parent_are_clearly_worse(numbers: Numbers) -> None:
+    deployed, parent = numbers.deployed_4_steps, numbers.parent_4_steps
+    assert parent.follows_prompt.high < deployed.follows_prompt.low
+    assert parent.frechet > 2 * deployed.frechet
+
+
+def test_a_shown_picture_brings_the_teacher_nearer_than_words_can(numbers: Numbers) -> None:
+    assert numbers.teacher_gain.count >= 64
+    assert numbers.teacher_gain.low > 0
+    assert numbers.teacher_names_concept.low > numbers.student_names_concept.high
+
+
+def test_the_captioner_names_what_it_sees(numbers: Numbers) -> None:
+    assert min(numbers.captions_by_attribute.values()) > 0.85
+
+
+def test_a_concept_is_either_trained_on_or_unseen() -> None:
+    trained, unseen = all_concepts(unseen=False), all_concepts(unseen=True)
+    assert not set(trained) & set(unseen)
+    assert 0.2 < len(unseen) / len(trained + unseen) < 0.3
+
+
+def test_a_scene_is_drawn_alike_alone_and_in_company() -> None:
+    rng = Random(0)
+    scenes = [scene_of(concept, rng) for concept in rng.choices(all_concepts(unseen=False), k=12)]
+    together = draw(scenes)
+    for index, scene in enumerate(scenes):
+        assert (draw([scene])[0] - together[index]).abs().max() < 1e-5
+
+
+def test_a_placeholder_resolves_to_the_concepts_own_words() -> None:
+    rng = Random(0)
+    for concept in rng.choices(all_concepts(unseen=True), k=50):
+        text = resolved(caption(scene_of(concept, rng), rng, concept_name(concept, rng)), concept)
+        assert PLACEHOLDER not in text
+        assert concept.words() in text
