@@ -5,12 +5,14 @@
 A stage that is killed leaves nothing half written: what it had so far stays in data/.staged until it runs again.
 """
 
+import fcntl
 import importlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from tasks import weak_teacher
@@ -37,6 +39,26 @@ def run(stage: Stage, root: Path) -> None:
         _move_in(path, root / PLACES[place], staged)
     shutil.rmtree(staged)
     _remember(root, stage=stage.name, began=round(begun, 3), seconds=round(time.time() - begun, 3))
+
+
+@contextmanager
+def only_writer(root: Path) -> Iterator[None]:
+    """Hold the workspace for one run; raises BlockingIOError where another holds it."""
+    path = root / RUNS / "writer.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when we die, however we die
+        except BlockingIOError as error:
+            raise BlockingIOError(f"another run is at work in {root.resolve()}: wait for it, or stop it") from error
+        yield
+
+
+def sources(params: Params, root: Path) -> None:
+    """Check what comes from outside the pipeline; raises FileNotFoundError naming what is missing and the mend."""
+    for place in PLACES:
+        if producer(place) is None and not (root / located(place, params)).exists():
+            raise FileNotFoundError(f"there is no {located(place, params)}: {_mend(place, params.train.parent)}")
 
 
 def located(place: str, params: Params) -> Path:

@@ -1,0 +1,68 @@
+"""Bring one stage up to date with DVC, in a process group that ends when this process does.
+
+    reproduce("caption", is_forced=False)
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.runner import RUNS, history
+
+_PR_SET_PDEATHSIG = 1
+_PATIENCE_S = 5.0
+
+
+class StageFailed(RuntimeError):
+    """A stage, or DVC, gave up; what it had to say is on stderr by then."""
+
+
+def reproduce(name: str, *, is_forced: bool) -> bool:
+    """Let DVC decide whether the stage runs in the current folder; tells whether it did. Raises StageFailed.
+
+    DVC's own remarks go to runs/<stage>/dvc.log, the stage's progress and every complaint to our stderr.
+    """
+    command = [sys.executable, "-m", "dvc", "repro", "--single-item", name, *(["--force"] if is_forced else [])]
+    log, known = RUNS / name / "dvc.log", len(history(Path()))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as remarks, _child(command, _environment(), remarks.fileno()) as child:
+        if child.wait() != 0:
+            raise StageFailed(f"{name} failed; `dopsd stage {name}` tries it alone, runs/{name} has what is known")
+    return len(history(Path())) > known
+
+
+def _environment() -> Mapping[str, str]:
+    """Let `python` in dvc.yaml be the one that runs us, whether or not its environment is activated."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+
+
+@contextmanager
+def _child(command: Sequence[str], environment: Mapping[str, str], stdout: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Lend a process in a group of its own; none of the group is left when the block ends, or when we are killed."""
+    child = subprocess.Popen(command, env=environment, stdout=stdout, process_group=0, preexec_fn=_die_with_parent)
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ask the whole group to stop, and insist after a while."""
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process with the one that started it: no orphan goes on writing after a kill."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

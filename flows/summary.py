@@ -1,0 +1,98 @@
+"""What a run came to: JSON for programs, a table of stages and one of scores for people.
+
+    summary = Summary.of(outcomes, Path())
+    summary.show(Console(stderr=True)), summary.as_json()
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tasks.folders import read_json
+from tasks.pipeline import PLACES
+
+Status = Literal["ran", "cached", "refused", "failed"]
+_STATUS_STYLES: Mapping[Status, str] = {"ran": "green", "cached": "dim", "refused": "yellow", "failed": "red"}
+_VERDICT_STYLES = {"PROMOTE": "bold green", "HOLD": "bold yellow", "REJECT": "bold red"}
+_MODELS = ("base", "parent", "adapter")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a stage, and how long that took."""
+
+    name: str
+    status: Status
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The stages that had their turn; the record of the version and the scores, if the run got that far."""
+
+    outcomes: Sequence[Outcome]
+    record: Mapping[str, Any] | None
+    scores: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], root: Path) -> "Summary":
+        """Gather what the workspace holds after a run that ended with `outcomes`."""
+        if any(outcome.status in ("refused", "failed") for outcome in outcomes):
+            return cls(outcomes, None, None)
+        record, scores = root / PLACES["version"] / "version.json", root / PLACES["scores"] / "scores.json"
+        return cls(outcomes, _read(record), _read(scores))
+
+    def as_json(self) -> dict[str, object]:
+        """Give what `dopsd run --json` prints; version and verdict are null where the run ended before."""
+        found = self.record or {}
+        stages = [asdict(outcome) for outcome in self.outcomes]
+        return {"stages": stages, "version": found.get("version"), "verdict": found.get("verdict")}
+
+    def show(self, console: Console) -> None:
+        """Print the tables, the verdict and where the picture is."""
+        console.print(self._stages())
+        if self.scores is not None:
+            console.print(_scores(self.scores["models"]))
+        if self.record is not None:
+            _show_verdict(self.record, console)
+
+    def _stages(self) -> Table:
+        table = Table("stage", "", Text("seconds", justify="right"), box=None, pad_edge=False, header_style="bold")
+        table.columns[2].justify = "right"
+        for outcome in self.outcomes:
+            table.add_row(outcome.name, Text(outcome.status, _STATUS_STYLES[outcome.status]), f"{outcome.seconds:.1f}")
+        return table
+
+
+def _read(path: Path) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = read_json(path) if path.is_file() else None
+    return found
+
+
+def _scores(models: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
+    """Lay metrics out in rows and models in columns, each a mean with its interval."""
+    shown = [model for model in _MODELS if model in models]
+    table = Table("score", *shown, box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for metric in models[shown[0]]:
+        table.add_row(metric.split("@")[0], *(_interval(models[model][metric]) for model in shown))
+    return table
+
+
+def _interval(row: Mapping[str, float | None]) -> str:
+    mean, low, high = (row[end] for end in ("mean", "low", "high"))
+    if mean is None or low is None or high is None:
+        return "unknown" if mean is None else f"{mean:.3f}"
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _show_verdict(record: Mapping[str, Any], console: Console) -> None:
+    console.print(Text.assemble((record["verdict"], _VERDICT_STYLES[record["verdict"]]), f"  {record['version']}"))
+    for reason in record["reasons"]:
+        if reason["outcome"] != "passed":
+            console.print(f"  {reason['sentence']}", highlight=False)
+    console.print(f"pictures  {PLACES['scores']}/grid.png", highlight=False)
