@@ -1,9 +1,9 @@
 """LoRA on a network, and who wears it: the student learns, the teacher follows slowly, the base wears nothing.
 
-    roles = attach_(denoiser.network, Shape(targets=family.lora_targets, rank=64, alpha=128), teacher="ema", seed=0)
-    with roles.as_teacher():
-        opinion = denoiser.velocity(x, sigma, contexts)
-    save_adapter(denoiser.network, Path("data/adapter"), family.pipeline)
+>>> roles = attach_(denoiser.network, Shape(targets=family.lora_targets, rank=64, alpha=128), teacher="ema", seed=0)
+>>> with roles.as_teacher():
+...     opinion = denoiser.velocity(x, sigma, contexts)
+>>> save_adapter(denoiser.network, Path("data/adapter"), family.pipeline)
 """
 
 import warnings
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from diffusers import DiffusionPipeline
 from peft import LoraConfig, get_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from dopsd.family import Network, Pipeline
 from dopsd.tensor_file import settle_
 
 FILE = "pytorch_lora_weights.safetensors"
@@ -32,14 +32,14 @@ class Shape:
 
     targets: Sequence[str]
     rank: int
-    alpha: float
+    alpha: int
 
 
 @dataclass(frozen=True)
 class Roles:
     """One network in two parts: its fp32 student weights, and the teacher's (empty: the teacher is the bare base)."""
 
-    network: nn.Module
+    network: Network
     student: dict[str, nn.Parameter]
     teacher: dict[str, nn.Parameter]
 
@@ -60,11 +60,12 @@ class Roles:
         """Measure how far the student is ahead of the EMA teacher, relative to its own length; 0 for a frozen one."""
         if not self.teacher:
             return 0.0
-        apart = torch._foreach_sub(list(self.student.values()), list(self.teacher.values()))
-        return (_length(apart) / _length(list(self.student.values()))).item()
+        student = [weight.detach() for weight in self.student.values()]
+        apart = torch._foreach_sub(student, list(self.teacher.values()))
+        return (_length(list(apart)) / _length(student)).item()
 
 
-def attach_(network: nn.Module, shape: Shape, *, teacher: Literal["ema", "frozen"], seed: int) -> Roles:
+def attach_(network: Network, shape: Shape, *, teacher: Literal["ema", "frozen"], seed: int) -> Roles:
     """Put a new LoRA on `network` (A gaussian from `seed`, B zero: it changes nothing yet) and give out the parts.
 
     Raises ValueError naming a target that matches no module.
@@ -79,7 +80,7 @@ def attach_(network: nn.Module, shape: Shape, *, teacher: Literal["ema", "frozen
     return _parts(network, teacher=teacher)
 
 
-def continue_(network: nn.Module, folder: Path, pipeline: type[DiffusionPipeline], *, shape: Shape, teacher: str) -> Roles:
+def continue_(network: Network, folder: Path, pipeline: Pipeline, *, shape: Shape, teacher: str) -> Roles:
     """Start the student from a saved adapter instead; raises ValueError where that adapter has another shape."""
     load_adapter_(network, folder, pipeline, name=STUDENT)
     config = network.peft_config[STUDENT]
@@ -91,7 +92,7 @@ def continue_(network: nn.Module, folder: Path, pipeline: type[DiffusionPipeline
     return _parts(network, teacher=teacher)
 
 
-def save_adapter(network: nn.Module, folder: Path, pipeline: type[DiffusionPipeline], *, name: str = STUDENT) -> Path:
+def save_adapter(network: Network, folder: Path, pipeline: Pipeline, *, name: str = STUDENT) -> Path:
     """Write adapter `name` as diffusers does, unmerged and fp32, to `folder`/pytorch_lora_weights.safetensors."""
     config = network.peft_config[name].to_dict()
     pipeline.save_lora_weights(
@@ -107,8 +108,11 @@ def save_adapter(network: nn.Module, folder: Path, pipeline: type[DiffusionPipel
     return folder / FILE
 
 
-def load_adapter_(network: nn.Module, folder: Path, pipeline: type[DiffusionPipeline], *, name: str) -> None:
-    """Put a saved adapter on `network` under `name`, and wear it. Raises FileNotFoundError, ValueError naming the file."""
+def load_adapter_(network: Network, folder: Path, pipeline: Pipeline, *, name: str) -> None:
+    """Put a saved adapter on `network` under `name`, and wear it.
+
+    Raises FileNotFoundError or ValueError naming the file that is missing or damaged.
+    """
     if not (folder / FILE).is_file():
         raise FileNotFoundError(f"{folder} has no {FILE}: train an adapter first, or name the folder that holds one")
     try:
@@ -123,7 +127,7 @@ def load_adapter_(network: nn.Module, folder: Path, pipeline: type[DiffusionPipe
 
 
 @contextmanager
-def wearing(network: nn.Module, name: str | None) -> Iterator[None]:
+def wearing(network: Network, name: str | None) -> Iterator[None]:
     """Let `network` act with adapter `name`, or bare for None, and give it back what it wore.
 
     PEFT lets an adapter take gradient while it is worn and at no other time, so leaving restores that too.
@@ -136,7 +140,7 @@ def wearing(network: nn.Module, name: str | None) -> Iterator[None]:
         _put_on_(network, before)
 
 
-def _parts(network: nn.Module, *, teacher: str) -> Roles:
+def _parts(network: Network, *, teacher: str) -> Roles:
     """Give out the parts of a network that wears a student: fp32 masters, and for "ema" a teacher that starts equal."""
     student = _weights(network, STUDENT)
     copied: dict[str, nn.Parameter] = {}
@@ -158,7 +162,7 @@ def _beside_others() -> Iterator[None]:
         yield
 
 
-def _put_on_(network: nn.Module, name: str | None) -> None:
+def _put_on_(network: Network, name: str | None) -> None:
     if name is not None and name not in getattr(network, "peft_config", {}):
         raise ValueError(f"the network has no adapter {name!r}: load or attach it first")
     for layer in _layers(network):
@@ -167,16 +171,16 @@ def _put_on_(network: nn.Module, name: str | None) -> None:
             layer.set_adapter(name)
 
 
-def _worn(network: nn.Module) -> str | None:
+def _worn(network: Network) -> str | None:
     layer = next(_layers(network), None)
     return None if layer is None or layer.disable_adapters else layer.active_adapters[0]
 
 
-def _layers(network: nn.Module) -> Iterator[BaseTunerLayer]:
+def _layers(network: Network) -> Iterator[BaseTunerLayer]:
     return (module for module in network.modules() if isinstance(module, BaseTunerLayer))
 
 
-def _weights(network: nn.Module, name: str) -> dict[str, nn.Parameter]:
+def _weights(network: Network, name: str) -> dict[str, nn.Parameter]:
     """Find the LoRA weights of adapter `name` by their names without it, as fp32 masters."""
     mark = f".{name}."
     found = {key.replace(mark, "."): weight for key, weight in network.named_parameters() if mark in key}
@@ -185,12 +189,12 @@ def _weights(network: nn.Module, name: str) -> dict[str, nn.Parameter]:
     return found
 
 
-def _check_targets(network: nn.Module, targets: Sequence[str]) -> None:
+def _check_targets(network: Network, targets: Sequence[str]) -> None:
     names = [key for key, _ in network.named_modules()]
     for target in targets:
         if not any(key == target or key.endswith(f".{target}") for key in names):
             raise ValueError(f"LoRA target {target!r} matches no module of {type(network).__name__}: mend lora_targets")
 
 
-def _length(tensors: Sequence[Tensor]) -> Tensor:
+def _length(tensors: list[Tensor]) -> Tensor:
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))

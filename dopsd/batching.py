@@ -1,6 +1,6 @@
 """Batches of rows that are alike, so that nothing is padded and no row depends on its neighbours.
 
-    list(rows_alike([7, 9, 7]))                                                             # [[0, 2], [1]]
+>>> list(rows_alike([7, 9, 7]))  # [[0, 2], [1]]
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 """Captions for pictures that came without one, by the vision-language model as it is.
 
-    Captioner("models/tiny-qwen3-vl").captions([picture], "Describe this image in one sentence.")
+>>> Captioner("models/tiny-qwen3-vl").captions([picture], "Describe this image in one sentence.")
 """
 
 from collections.abc import Sequence

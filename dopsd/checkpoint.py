@@ -1,7 +1,7 @@
 """Everything needed to go on as if never stopped: student, teacher, moments and position, in one file.
 
-    checkpoint = Checkpoint(Path("runs/train"), identity)
-    start = checkpoint.restore_(roles, optimizer)               # 0 where this run has not been here before
+>>> checkpoint = Checkpoint(Path("runs/train"), identity)
+>>> start = checkpoint.restore_(roles, optimizer)  # 0 where this run has not been here before
 
 There is no random state to keep: noise and order are pure functions of seed and step.
 """
@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from dopsd.adapter import Roles
-from dopsd.tensor_file import read, write
+from dopsd.tensor_file import read, read_notes, write
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_MEND = "delete it to train from the start"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Checkpoint:
     def path(self) -> Path:
         """Where the state lies."""
         return self.folder / f"{self.identity[:16]}.safetensors"
+
+    @property
+    def position(self) -> int:
+        """Iterations already done, as the file says; 0 where nothing was saved."""
+        if not self.path.exists():
+            return 0
+        return int(read_notes(self.path, mend=_MEND)["position"])
 
     def save(self, step: int, roles: Roles, optimizer: torch.optim.AdamW) -> None:
         """Replace the state by the one after `step` iterations; a crash leaves the old or the new one whole."""
@@ -52,11 +60,10 @@ class Checkpoint:
         """
         if not self.path.exists():
             return 0
-        mend = "delete it to train from the start"
-        tensors, notes = read(self.path, mend=mend)
+        tensors, notes = read(self.path, mend=_MEND)
         claimed = notes.pop("digest", None)
         if claimed != _digest(tensors, notes) or notes["identity"] != self.identity:
-            raise ValueError(f"{self.path} is damaged or belongs to another run (its digest differs): {mend}")
+            raise ValueError(f"{self.path} is damaged or belongs to another run (its digest differs): {_MEND}")
         for part, weights in (("student", roles.student), ("teacher", roles.teacher)):
             for key, value in weights.items():
                 value.copy_(tensors[f"{part}/{key}"])
@@ -74,7 +81,7 @@ def _digest(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _bytes(tensors: Mapping[str, Tensor]) -> Iterator[bytes]:
+def _bytes(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
     for key in sorted(tensors):
         value = tensors[key].detach().cpu().contiguous()
         yield f"{key} {value.dtype} {tuple(value.shape)}".encode()

@@ -1,7 +1,7 @@
 """On-policy self-distillation, arXiv:2605.05204, section 2.2 and algorithm 1: the method on one screen.
 
-    for term in Distillation(training).terms(denoiser, roles, scene):
-        term.loss.backward()
+>>> for term in Distillation(training).terms(denoiser, roles, scene):
+...     term.loss.backward()
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Examples to learn from, as embed leaves them: one safetensors file an image, and an order that can be resumed.
 
-    examples = Examples.read(Path("data/embeddings/entries"))
-    examples.batch(step=0, size=4, seed=0)
+>>> examples = Examples.read(Path("data/embeddings/entries"))
+>>> examples.batch(step=0, size=4, seed=0)
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """What a model line owes us: an encoder side, a denoiser side, and a record that says where they are.
 
-    denoiser = family("z-image").load_denoiser(Path("models/tiny-z-image"))
+>>> denoiser = family("z-image").load_denoiser(Path("models/tiny-z-image"))
 
 One convention inside: sigma is 1 for noise and 0 for the image, velocity is d(latents)/d(sigma), latents are fp32 of
 shape (channels, height, width), normalised as the pipeline does. A family that thinks otherwise converts at its door.
@@ -8,11 +8,16 @@ shape (channels, height, width), normalised as the pipeline does. A family that 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from diffusers import DiffusionPipeline
 from PIL.Image import Image
-from torch import Tensor, nn
+from torch import Tensor
+
+Network = Any
+"""A diffusers model that takes PEFT adapters: `ModelMixin` and `PeftAdapterMixin`; no one class names both."""
+
+Pipeline = Any
+"""The class of a diffusers pipeline that loads and saves LoRA weights of its transformer."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Encoder(Protocol):
 class Denoiser(Protocol):
     """The side that samples and learns; it never loads a VAE or a text encoder."""
 
-    network: nn.Module
+    network: Network
 
     def sigmas(self, num_steps: int, latent_shape: Sequence[int]) -> Tensor:
         """List the noise levels that inference visits at this latent shape, from 1 to 0, shape (num_steps + 1,)."""
@@ -76,6 +81,6 @@ class Family:
 
     name: str
     lora_targets: tuple[str, ...]
-    pipeline: type[DiffusionPipeline]
+    pipeline: Pipeline
     load_encoder: Callable[..., Encoder]
     load_denoiser: Callable[..., Denoiser]

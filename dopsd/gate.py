@@ -1,7 +1,7 @@
 """The gate: an adapter's paired differences to base and parent become a verdict with its reasons; no torch.
 
-    decision = judge({"base": differences, "parent": differences}, Margins())
-    decision.verdict                                                          # Verdict.PROMOTE, HOLD or REJECT
+>>> decision = judge({"base": differences, "parent": differences}, Margins())
+>>> decision.verdict  # Verdict.PROMOTE, HOLD or REJECT
 
 Not "is it significant": with shared seeds any real change is. Each check asks whether the whole interval clears its
 margin. All must pass to promote, which needs no correction for many checks; one that fails rejects; in between is hold.
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One question: does the difference in `metric` (a panel and the name before the @) stay in bounds?
+    """Ask whether the difference in `metric` (a panel, and the metric's name before the @) stays in bounds.
 
     "falls": it must lie below minus the margin. "keeps": above minus the margin. "rises-little": below the margin.
     "stays": within plus or minus the margin.

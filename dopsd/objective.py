@@ -1,6 +1,6 @@
 """What a method owes the training loop: losses to step down, one at a time.
 
-    objective("dopsd")(Training()).terms(denoiser, roles, scene)
+>>> objective("dopsd")(Training()).terms(denoiser, roles, scene)
 """
 
 from collections.abc import Callable, Iterator, Sequence

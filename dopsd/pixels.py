@@ -1,6 +1,6 @@
 """Pictures as numbers.
 
-    pixels([picture]).shape                                                               # (1, 3, height, width)
+>>> pixels([picture]).shape  # (1, 3, height, width)
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Where a model lies, and in which number format its frozen weights are held.
 
-    family.load_denoiser(base, fastest())
+>>> family.load_denoiser(base, fastest())
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Where weights come from: a directory in the layout of the hub, or a hub id, `name` or `name@revision`.
 
-    python -c "from dopsd.pretrained import named; print(named('models/tiny-dino'))"     # tiny-dino@3f0c...
+$ python -c "from dopsd.pretrained import named; print(named('models/tiny-dino'))"  # tiny-dino@3f0c...
 
 HF_HUB_OFFLINE is honoured, weights are read from safetensors alone, and code from a model repository never runs.
 """

@@ -1,7 +1,7 @@
 """Is the teacher worth following? Teacher and student draw the training prompts in the deployed steps.
 
-    pairs = list(draw_pairs(denoiser, examples, seeds=(0, 1), num_steps=4))
-    report = judge(distances, Probing())                        # distances: see `Distances`
+>>> pairs = list(draw_pairs(denoiser, examples, seeds=(0, 1), num_steps=4))
+>>> report = judge(teacher_distances, student_distances, Probing())  # example id to distances, one a seed
 
 On-policy distillation pulls the student towards the teacher, wherever the teacher goes: a base that cannot use a shown
 picture teaches nothing (arXiv:2605.05204, section 4), and the GPU hours are better kept.

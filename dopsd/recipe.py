@@ -1,6 +1,6 @@
 """Every number one can turn, with the paper's values as defaults; imports in a blink, without torch.
 
-    python -c "from dopsd.recipe import Training; print(Training(rank=16))"
+$ python -c "from dopsd.recipe import Training; print(Training(rank=16))"
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,12 @@ _FORBID_UNKNOWN_KEYS = {"extra": "forbid"}
 class Training:
     """How an adapter is tuned (arXiv:2605.05204, appendix D: Z-Image-Turbo, LoRA).
 
-    `num_steps` is the number of steps that the adapter is deployed with: the student rolls out exactly these, and
-    probe and evaluation sample with them. `step_weights` are relative, one a step; empty weighs all alike. `loss` is
-    the space of the disagreement: "velocity" is eq. 6, "x0" multiplies it by sigma squared as the authors' code does.
-    `teacher` is "ema" (a moving average of the student) or "frozen" (the base without adapter). `parent` is "base" or
-    the name of the version whose adapter the student starts from.
+    `teacher` is "ema" (a moving average of the student) or "frozen" (the base without adapter). `loss` is the space of
+    the disagreement: "velocity" is eq. 6, "x0" multiplies it by sigma squared as the authors' code does.
+    `step_weights` are relative, one a step; empty weighs all alike. `num_steps` is the number of steps that the
+    adapter is deployed with: the student rolls out exactly these, and probe and evaluation sample with them.
+    `precision` is that of the network's arithmetic (LoRA, latents and losses are fp32 always); "auto" is bf16 on a
+    GPU and fp32 on a CPU. `parent` is "base" or the name of the version whose adapter the student starts from.
     """
 
     method: Literal["dopsd"] = "dopsd"
@@ -33,7 +34,7 @@ class Training:
     max_gradient_norm: float = 1.0
     rank: int = 64
     alpha: int = 128
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     checkpoint_every: int = 100
     parent: str = "base"
@@ -45,7 +46,7 @@ class Training:
         _one_of("method", self.method, ("dopsd",))
         _one_of("teacher", self.teacher, ("ema", "frozen"))
         _one_of("loss", self.loss, ("x0", "velocity"))
-        _one_of("precision", self.precision, ("fp32", "bf16"))
+        _one_of("precision", self.precision, ("auto", "bf16", "fp32"))
         for key in ("num_steps", "iterations", "batch_size", "rank", "alpha", "checkpoint_every"):
             _at_least(key, getattr(self, key), 1)
         for key in ("learning_rate", "max_gradient_norm"):
@@ -53,7 +54,7 @@ class Training:
         _within("ema_decay", self.ema_decay, 0, 1)
         _at_least("seed", self.seed, 0)
         if self.step_weights and (len(self.step_weights) != self.num_steps or min(self.step_weights) < 0):
-            raise ValueError(f"step_weights has {list(self.step_weights)}: give {self.num_steps} numbers >= 0, one a step")
+            raise ValueError(f"step_weights is {list(self.step_weights)}: give {self.num_steps} numbers >= 0")
         if self.step_weights and sum(self.step_weights) == 0:
             raise ValueError("step_weights are all 0: nothing would be learnt; give one of them a weight")
         if not self.parent:

@@ -1,6 +1,6 @@
 """Pictures-to-be from noise, in the deployed steps, from the noise that the pipeline itself would draw.
 
-    latents = sample(denoiser, contexts, seeds=[0, 1], latent_shape=(8, 10, 10), num_steps=4)
+>>> latents = sample(denoiser, contexts, seeds=[0, 1], latent_shape=(8, 10, 10), num_steps=4)
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Tensors in a safetensors file: written whole or not at all, equal content as equal bytes, damage told when read.
 
-    write({"x": torch.zeros(3)}, Path("x.safetensors"), {"step": "3"})
-    tensors, notes = read(Path("x.safetensors"), mend="delete it")
+>>> write({"x": torch.zeros(3)}, Path("x.safetensors"), {"step": "3"})
+>>> tensors, notes = read(Path("x.safetensors"), mend="delete it")
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 _LENGTH_BYTES = 8
@@ -23,16 +23,22 @@ def write(tensors: Mapping[str, Tensor], path: Path, notes: Mapping[str, str] | 
     try:
         save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, staged, dict(notes or {}))
         settle_(staged)
-        os.replace(staged, path)
+        staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
 
 
 def read(path: Path, *, mend: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read tensors and notes. Raises ValueError with the file's name and `mend` where the file is damaged."""
+    notes = read_notes(path, mend=mend)
+    return load_file(path), notes
+
+
+def read_notes(path: Path, *, mend: str) -> dict[str, str]:
+    """Read the notes alone; raises ValueError as `read` does."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            return file.metadata() or {}
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}): {mend}") from error
 

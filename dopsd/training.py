@@ -1,8 +1,8 @@
 """The training loop: whatever the method, an adapter is made here.
 
-    for record in train(denoiser, examples, Training(rank=16, alpha=16), Run(family, base, state=Path("runs/train"))):
-        print(record.step, record.loss)
-    save_adapter(denoiser.network, Path("data/adapter"), family.pipeline)
+>>> for record in train(denoiser, examples, Training(rank=16, alpha=16), Run(family, base, state=Path("runs/train"))):
+...     print(record.step, record.loss)
+>>> save_adapter(denoiser.network, Path("data/adapter"), family.pipeline)
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from dopsd.adapter import FILE, Roles, Shape, attach_, continue_
 from dopsd.checkpoint import Checkpoint
@@ -52,19 +53,20 @@ def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) 
     Goes on from the last checkpoint of the same settings and data in `run.state`, if there is one; its iterations are
     not told again. Raises FloatingPointError, and keeps that checkpoint, when loss or gradient stop being finite.
     """
-    accelerator = Accelerator(mixed_precision="bf16" if training.precision == "bf16" else "no")
+    accelerator = Accelerator(mixed_precision=_precision(training))
     roles, optimizer = _prepared(denoiser, training, run, accelerator)
     method = objective(training.method)(training)
     checkpoint = Checkpoint(run.state, identity(training, run, examples.digest))
 
     for step in range(checkpoint.restore_(roles, optimizer), training.iterations):
-        scene = _scene(examples.batch(step, training.batch_size, training.seed), step, training.seed, accelerator.device)
+        batch = examples.batch(step, training.batch_size, training.seed)
+        scene = _scene(batch, step, training.seed, accelerator.device)
         losses, gaps = [], []
         for term in method.terms(denoiser, roles, scene):
             accelerator.backward(term.loss)
             losses.append(term.loss.item())
             gaps.append(term.gap.item())
-        norm = accelerator.clip_grad_norm_(roles.student.values(), training.max_gradient_norm).item()
+        norm = nn.utils.clip_grad_norm_(roles.student.values(), training.max_gradient_norm).item()
         _refuse_nonfinite(step, sum(losses), norm, checkpoint.path)
         optimizer.step()
         optimizer.zero_grad()
@@ -94,6 +96,11 @@ def _prepared(
         roles = continue_(denoiser.network, run.parent, run.family.pipeline, shape=shape, teacher=training.teacher)
     denoiser.network = accelerator.prepare_model(denoiser.network)
     return roles, torch.optim.AdamW(roles.student.values(), lr=training.learning_rate, weight_decay=0.0)
+
+
+def _precision(training: Training) -> str:
+    is_bf16 = training.precision == "bf16" or (training.precision == "auto" and torch.cuda.is_available())
+    return "bf16" if is_bf16 else "no"
 
 
 def _scene(batch: Sequence[Example], step: int, seed: int, device: torch.device) -> Scene:

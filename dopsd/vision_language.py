@@ -1,6 +1,6 @@
 """Qwen3-VL as we use it: pictures and text in, without torchvision and without video.
 
-    model = teacher_vlm(text_encoder, "models/tiny-qwen3-vl", CPU)      # the base's own Qwen3, now with eyes
+>>> model = teacher_vlm(text_encoder, "models/tiny-qwen3-vl", CPU)  # the base's own Qwen3, now with eyes
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,9 +45,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class VisionLanguage:
-    """A Qwen3-VL and the processor that prepares its inputs."""
+    """A Qwen3VLForConditionalGeneration and the processor that prepares its inputs."""
 
-    model: Qwen3VLForConditionalGeneration
+    model: Any
     processor: ImageOnlyProcessor
 
     def batches(self, texts: Sequence[str], images: Sequence[Image | None]) -> Iterator[Batch]:
@@ -61,13 +61,15 @@ class VisionLanguage:
 
     def _turn(self, text: str, image: Image | None) -> BatchFeature:
         shown = [] if image is None else [{"type": "image", "image": image}]
-        return self.processor.apply_chat_template(
-            [{"role": "user", "content": [*shown, {"type": "text", "text": text}]}],
+        conversation: Any = [{"role": "user", "content": [*shown, {"type": "text", "text": text}]}]
+        turn: Any = self.processor.apply_chat_template(
+            conversation,
             tokenize=True,
             add_generation_prompt=True,
             return_dict=True,
             return_tensors="pt",
         )
+        return turn
 
 
 def load_vision_language(model: str | Path, placement: Placement = CPU) -> VisionLanguage:

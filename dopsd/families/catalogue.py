@@ -1,6 +1,6 @@
 """Families by name, imported when asked for.
 
-    python -c "from dopsd.families.catalogue import family; print(family('z-image'))"
+$ python -c "from dopsd.families.catalogue import family; print(family('z-image'))"
 """
 
 from importlib import import_module

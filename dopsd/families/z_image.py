@@ -1,6 +1,6 @@
 """Z-Image at our door: the record, and the denoiser side; the encoder side is `z_image_encoder`.
 
-    family("z-image").load_denoiser("models/tiny-z-image").sigmas(4, (8, 10, 10))       # 1.0, 0.9, 0.75, 0.5, 0.0
+>>> family("z-image").load_denoiser("models/tiny-z-image").sigmas(4, (8, 10, 10))  # 1.0, 0.9, 0.75, 0.5, 0.0
 
 Z-Image's own time runs from 0 (noise) to 1 (image) and its velocity points at the image: both are turned here.
 """
@@ -44,7 +44,7 @@ class ZImageDenoiser:
         retrieve_timesteps(
             self._scheduler, num_steps, sigmas=get_default_z_image_sigmas(num_steps), mu=shift, device="cpu"
         )
-        return self._scheduler.sigmas.clone()
+        return torch.as_tensor(self._scheduler.sigmas).clone()
 
     def velocity(self, x: Tensor, sigma: Tensor, contexts: Sequence[Context]) -> Tensor:
         """Predict d(latents)/d(sigma), fp32, at latents `x` (n, c, h, w); contexts may differ in length.

@@ -1,13 +1,14 @@
 """The encoder side of Z-Image: captions and pictures to contexts and latents, and latents back to pictures.
 
-    encoder = load_encoder("models/tiny-z-image", "models/tiny-qwen3-vl")
-    encoder.student_contexts(["a red star"])[0].tokens.shape                                # (11, 128)
+>>> encoder = load_encoder("models/tiny-z-image", "models/tiny-qwen3-vl")
+>>> encoder.student_contexts(["a red star"])[0].tokens.shape  # (11, 128)
 
 The pipeline's own methods do the encoding (built without a transformer), so there is no second copy to drift.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, ZImagePipeline
@@ -59,7 +60,8 @@ class ZImageEncoder:
         contexts: dict[int, Context] = {}
         for batch in self._seeing.batches(captions, images):
             if batch.inputs["input_ids"].shape[1] > _LONGEST_TALK:
-                raise ValueError(f"picture and caption exceed {_LONGEST_TALK} tokens: shorten {captions[batch.rows[0]]!r}")
+                caption = captions[batch.rows[0]]
+                raise ValueError(f"picture and caption exceed {_LONGEST_TALK} tokens: shorten {caption[:80]!r}...")
             states = self._seeing.model.model(**batch.inputs, output_hidden_states=True).hidden_states[-2]
             contexts |= dict(zip(batch.rows, map(Context, states), strict=True))
         return [contexts[row] for row in range(len(captions))]
@@ -83,11 +85,12 @@ class ZImageEncoder:
     @torch.no_grad()
     def pictures(self, latents: Tensor) -> list[Image]:
         """Decode latents (n, c, h, w) as the pipeline does at its end."""
-        vae, pictures = self._pipeline.vae, []
+        vae, pictures = self._pipeline.vae, list[Image]()
         for some in latents.split(ROWS):
             seen = some.to(vae.device, vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
             decoded = vae.decode(seen, return_dict=False)[0]
-            pictures += self._pipeline.image_processor.postprocess(decoded, output_type="pil")
+            drawn: Any = self._pipeline.image_processor.postprocess(decoded, output_type="pil")
+            pictures += drawn
         return pictures
 
     def _length(self, caption: str) -> int:
@@ -107,5 +110,6 @@ def load_encoder(base: str | Path, vision_language: str | Path, placement: Place
     text_encoder = load(Qwen3Model, base, "text_encoder", **weights(dtype=placement.dtype)).to(placement.device).eval()
     vae = load(AutoencoderKL, base, "vae", **weights(torch_dtype=placement.dtype)).to(placement.device).eval()
     tokenizer = load(AutoTokenizer, base, "tokenizer")
-    pipeline = ZImagePipeline(None, vae, text_encoder, tokenizer, None)
+    absent: Any = None  # scheduler and transformer: this pipeline only reads, and decodes
+    pipeline = ZImagePipeline(absent, vae, text_encoder, tokenizer, absent)
     return ZImageEncoder(pipeline, teacher_vlm(text_encoder, vision_language, placement))

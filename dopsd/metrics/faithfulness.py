@@ -1,7 +1,7 @@
 """CLIP-S: how well pictures show what their prompts say; the cosine of image and text, higher is better.
 
-    measure = ClipScore("models/tiny-clip")
-    measure.scores([picture], [plain_prompt("a [V] on a blue background", class_noun="star")])
+>>> measure = ClipScore("models/tiny-clip")
+>>> measure.scores([picture], [plain_prompt("a [V] on a blue background", class_noun="star")])
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,8 @@ class ClipScore:
     def _seen(self, images: Sequence[Image]) -> Tensor:
         parts = []
         for start in range(0, len(images), ROWS):
-            inputs = self._processor([image.convert("RGB") for image in images[start : start + ROWS]], return_tensors="pt")
+            some = [image.convert("RGB") for image in images[start : start + ROWS]]
+            inputs = self._processor(some, return_tensors="pt")
             parts.append(self._network.get_image_features(**inputs.to(self._network.device)).pooler_output.cpu())
         return torch.cat(parts)
 

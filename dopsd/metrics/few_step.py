@@ -1,6 +1,6 @@
 """Few-step signals: what goes first when tuning costs a model its few steps.
 
-    curvature(walk); sharpness(images); contrast(images); noise_floor(images)
+>>> curvature(walk); sharpness(images); contrast(images); noise_floor(images)
 
 A collapsed model bends its path more, and its pictures are blurred, greyed, or grainy at the deployed steps. Each is
 compared with the base's own pictures from the same prompts and seeds. The logs make differences relative.

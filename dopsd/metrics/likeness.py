@@ -1,7 +1,7 @@
 """DINO-D: how far pictures are from their targets in the eyes of DINO; 0 is the same, lower is nearer.
 
-    measure = DinoDistance("models/tiny-dino")
-    measure.name                                                               # dino_d@tiny-dino@fd13df0d32fa
+>>> measure = DinoDistance("models/tiny-dino")
+>>> measure.name  # dino_d@tiny-dino@fd13df0d32fa
 """
 
 from collections.abc import Sequence

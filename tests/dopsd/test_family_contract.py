@@ -145,9 +145,7 @@ def test_the_teacher_sees_which_picture_it_is_shown(side: Side, picture: Callabl
     assert len(first.tokens) > len(side.encoder.student_contexts(prompts)[0].tokens)
 
 
-def test_latents_are_the_pipelines_and_come_back_as_pictures(
-    side: Side, picture: Callable[[int], Image.Image]
-) -> None:
+def test_latents_are_the_pipelines_and_come_back_as_pictures(side: Side, picture: Callable[[int], Image.Image]) -> None:
     images = [picture(n) for n in range(3)]
     latents = side.encoder.latents(images)
     assert latents.shape == (3, 4, 6, 6)
@@ -177,4 +175,3 @@ def test_a_context_that_the_family_cannot_read_is_refused(side: Side) -> None:
     odd = Context(torch.zeros(3, 32), reference=torch.zeros(4, 6, 6))
     with pytest.raises(ValueError, match="reference"):
         side.denoiser.velocity(torch.zeros(1, 4, 6, 6), torch.tensor(1.0), [odd])
-

@@ -31,7 +31,9 @@ def begins_at(models: Any, examples: Examples, training: Training, run: Run) -> 
 
 
 @pytest.mark.parametrize("teacher", ["ema", "frozen"])
-def test_resuming_equals_never_stopping(models: Any, examples: Examples, run: Run, tmp_path: Path, teacher: Any) -> None:
+def test_resuming_equals_never_stopping(
+    models: Any, examples: Examples, run: Run, tmp_path: Path, teacher: Any
+) -> None:
     training = replace(TINY, teacher=teacher)
     whole, wanted = finished(models, examples, training, replace(run, state=tmp_path / "whole"))
     stopped = run.family.load_denoiser(models.base)
