@@ -23,8 +23,8 @@ _CONCEPTS = all_concepts(unseen=False)
 _MEAN, _STD = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
 
-def fit_dino(folder: Path, *, size: float, batch: int = 48) -> DINOv3ViTModel:
-    """Fit for `1200 * size` steps on naming what a scene is from the mean of its patch tokens.
+def fit_dino(folder: Path, *, size: float, batch: int = 96) -> DINOv3ViTModel:
+    """Fit for `2000 * size` steps on naming what a scene is from the mean of its patch tokens.
 
     DINO learns without labels, from far more pictures than a tiny model can be shown; only the use is the same.
     """
@@ -35,7 +35,7 @@ def fit_dino(folder: Path, *, size: float, batch: int = 48) -> DINOv3ViTModel:
         scenes = [scene_of(rng.choice(_CONCEPTS), rng) for _ in range(batch)]
         return heads.loss(patch_mean(dino, _worn(draw(scenes, SIDE), torch.Generator().manual_seed(step))), scenes)
 
-    fit("dino", {"dino": dino, "heads": heads}, loss, Budget(int(1200 * size), 2e-3, weight_decay=0.02, muon=True), folder=folder)
+    fit("dino", {"dino": dino, "heads": heads}, loss, Budget(int(2000 * size), 2e-3, weight_decay=0.02, muon=True), folder=folder)
     return dino.eval()
 
 
@@ -53,7 +53,7 @@ def _worn(images: Tensor, random: torch.Generator) -> Tensor:
 
 
 def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
-    """Fit for `1200 * size` steps on scenes with captions, half of which say everything."""
+    """Fit for `2000 * size` steps on scenes with captions, half of which say everything."""
     tokens = clip_tokenizer()
     clip = architecture.clip(
         len(tokens), {"bos_token_id": tokens.bos_token_id, "eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id}
@@ -72,5 +72,5 @@ def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
         contrast = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
         return contrast + heads.loss(seen, scenes)
 
-    fit("clip", {"clip": clip, "heads": heads}, loss, Budget(int(1200 * size), 2e-3, weight_decay=0.02, muon=True), folder=folder)
+    fit("clip", {"clip": clip, "heads": heads}, loss, Budget(int(2000 * size), 2e-3, weight_decay=0.02, muon=True), folder=folder)
     return clip.eval()

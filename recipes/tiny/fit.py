@@ -20,7 +20,9 @@ import torch.distributed as dist
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
+
+from recipes.tiny.muon import Muon
 
 SAVE_EVERY = 100
 _INNER = ("layers", "blocks", "refiner")
@@ -76,7 +78,7 @@ def fit(name: str, modules: Mapping[str, nn.Module], loss: Loss, budget: Budget,
 
 def rank() -> int:
     """Tell which of torchrun's processes this is; 0 without torchrun."""
-    return dist.getrank() if dist.is_initialized() else 0
+    return dist.get_rank() if dist.is_initialized() else 0
 
 
 def processes() -> int:
@@ -102,7 +104,7 @@ def _optimizers(weights: Weights, budget: Budget) -> list[Optimizer]:
     adam = AdamW(outer, lr=budget.learning_rate, betas=(0.9, 0.98), weight_decay=budget.weight_decay)
     if not inner:
         return [adam]
-    return [adam, Muon(inner, lr=budget.learning_rate, weight_decay=budget.weight_decay, adjust_lr_fn="match_rms_adamw")]
+    return [adam, Muon(inner, lr=budget.learning_rate, weight_decay=budget.weight_decay)]
 
 
 def _learning_rate(step: int, budget: Budget) -> float:

@@ -131,7 +131,7 @@ def fit_eyes(folder: Path, vlm: Qwen3VLForConditionalGeneration, *, size: float,
 
 
 def fit_vision_language(folder: Path, *, size: float, batch: int = 48) -> Qwen3VLForConditionalGeneration:
-    """Fit the eyes, then everything for `1800 * size` steps of `batch` exchanges about concepts of the trained half."""
+    """Fit the eyes, then everything for `1200 * size` steps of `batch` exchanges about concepts of the trained half."""
     tokens = tokenizer()
     vlm = vision_language_model(tokens)
     fit_eyes(folder, vlm, size=size)
@@ -146,7 +146,7 @@ def fit_vision_language(folder: Path, *, size: float, batch: int = 48) -> Qwen3V
             if part
         )
 
-    fit("vision_language", {"vlm": vlm}, loss, Budget(int(1800 * size), 2e-3, weight_decay=0.01, muon=True), folder=folder)
+    fit("vision_language", {"vlm": vlm}, loss, Budget(int(1200 * size), 2e-3, weight_decay=0.01, muon=True), folder=folder)
     return vlm.eval()
 
 

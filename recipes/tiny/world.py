@@ -51,6 +51,12 @@ class Concept:
         """Tell whether the recipe never trains on this concept: a quarter of them, chosen by hash."""
         return int(md5(f"{self.shape}/{self.pattern}/{self.ink}/{self.mark}".encode()).hexdigest(), 16) % 4 == 0
 
+    @property
+    def is_unseen_by_sight(self) -> bool:
+        """Tell whether nothing that looks the same was trained on: stripes and checks look alike with colours swapped."""
+        twin = replace(self, ink=self.mark, mark=self.ink) if self.pattern in ("striped", "checked") else self
+        return self.is_unseen and twin.is_unseen
+
     def words(self) -> str:
         """Name the concept, as in `red and white striped star`."""
         colours = self.ink if self.pattern == "plain" else f"{self.ink} and {self.mark}"
