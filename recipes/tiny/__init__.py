@@ -1,0 +1,1 @@
+"""The tiny models, from nothing: a drawn world, what is fitted on it, and what came out in numbers."""

@@ -1,9 +1,9 @@
 """The recipe of the tiny models, one resumable command with a size dial.
 
-    python -m recipes.tiny make --size 1          # fit everything and ship it to models/; go on where it stopped
-    python -m recipes.tiny measure                # the numbers of docs/tiny-base.md
-    python -m recipes.tiny sample                 # the sample folder of one new concept
-    python -m recipes.tiny show --out world.png   # a look at the world
+python -m recipes.tiny make --size 1          # fit everything and ship it to models/; go on where it stopped
+python -m recipes.tiny measure                # the numbers of docs/tiny-base.md
+python -m recipes.tiny sample                 # the sample folder of one new concept
+python -m recipes.tiny show --out world.png   # a look at the world
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ from random import Random
 from typing import Annotated
 
 import torch
+import torch.distributed as dist
 import typer
 
 from recipes.tiny import architecture, shipment
@@ -19,12 +20,12 @@ from recipes.tiny.denoiser import fit_denoiser
 from recipes.tiny.distillation import fit_student
 from recipes.tiny.drawing import draw
 from recipes.tiny.features import fit_clip, fit_dino
+from recipes.tiny.fit import rank
 from recipes.tiny.measure import measure
 from recipes.tiny.pictures import as_image, sheet
-from recipes.tiny.pool import contexts, pool
+from recipes.tiny.pool import pool
 from recipes.tiny.report import write_report
 from recipes.tiny.samples import write_samples
-from recipes.tiny.tokens import tokenizer
 from recipes.tiny.vision_language import fit_vision_language
 from recipes.tiny.world import all_concepts, scene_of
 
@@ -37,26 +38,26 @@ Models = Annotated[Path, typer.Option(help="Where the finished models go.")]
 @app.command()
 def make(
     size: Annotated[float, typer.Option(help="Dial of every fit's steps; 1 is what is shipped.")] = 1.0,
-    guidance: Annotated[float, typer.Option(help="Guidance of the parent while it is distilled.")] = 2.0,
-    threads: Annotated[int, typer.Option(help="Torch threads.")] = 2,
+    threads: Annotated[int, typer.Option(help="Torch threads a process.")] = 1,
     runs: Runs = Path("runs/tiny"),
     out: Models = Path("models"),
 ) -> None:
     """Fit and ship the tiny models."""
     torch.set_num_threads(threads)
+    if dist.is_torchelastic_launched():
+        dist.init_process_group("gloo")
     runs.mkdir(parents=True, exist_ok=True)
-    shipment.ship_dino(out / "tiny-dino", fit_dino(runs, size=size))
-    shipment.ship_clip(out / "tiny-clip", fit_clip(runs, size=size))
-    vae = fit_autoencoder(runs, size=size)
-    vlm = fit_vision_language(runs, size=size)
-    shipment.ship_vlm(out / "tiny-qwen3-vl", vlm)
-    rows = pool(runs, vae, vlm, rows=max(64, int(40_000 * size)))
+    dino, clip = fit_dino(runs, size=size), fit_clip(runs, size=size)
+    vae, vlm = fit_autoencoder(runs, size=size), fit_vision_language(runs, size=size)
+    rows = pool(runs, vae, vlm, rows=max(1, int(40_000 * size)))
     parent = fit_denoiser(runs, rows, size=size)
-    shipment.ship_pipeline(out / "tiny-z-image-parent", parent, vae, vlm)
-    with torch.no_grad():
-        empty = contexts(vlm, tokenizer(), [""])[0]
-    student = fit_student(runs, parent, rows, empty, size=size, guidance=guidance)
-    shipment.ship_pipeline(out / "tiny-z-image", student, vae, vlm)
+    student = fit_student(runs, parent, rows, size=size)
+    if rank() == 0:
+        shipment.ship_dino(out / "tiny-dino", dino)
+        shipment.ship_clip(out / "tiny-clip", clip)
+        shipment.ship_vlm(out / "tiny-qwen3-vl", vlm)
+        shipment.ship_pipeline(out / "tiny-z-image-parent", parent, vae, vlm)
+        shipment.ship_pipeline(out / "tiny-z-image", student, vae, vlm)
 
 
 @app.command("measure")
@@ -77,7 +78,9 @@ def show(out: Path = Path("world.png"), seed: int = 0) -> None:
     """Draw a sheet of scenes."""
     rng = Random(seed)
     concepts = all_concepts(unseen=False)
-    sheet(as_image(image) for image in draw([scene_of(rng.choice(concepts), rng) for _ in range(96)], architecture.SIDE)).save(out)
+    sheet(
+        as_image(image) for image in draw([scene_of(rng.choice(concepts), rng) for _ in range(96)], architecture.SIDE)
+    ).save(out)
 
 
 if __name__ == "__main__":

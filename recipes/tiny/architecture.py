@@ -1,6 +1,6 @@
 """The architectures of the tiny models: the classes of the full-size ones, with small numbers.
 
-    python -m recipes.tiny stand-in --out models      # untrained weights, for development only
+python -m recipes.tiny stand-in --out models      # untrained weights, for development only
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Fit the tiny `AutoencoderKL`: 40 px images to latents of 8 channels at a quarter of the side, and back.
 
-    python -m recipes.tiny fit autoencoder
+python -m recipes.tiny fit autoencoder
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from random import Random
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import mse_loss
 
 from recipes.tiny.architecture import SIDE, autoencoder
 from recipes.tiny.drawing import draw
@@ -24,7 +24,7 @@ def pictures(rng: Random, count: int) -> Tensor:
 
 
 def fit_autoencoder(folder: Path, *, size: float, batch: int = 16) -> AutoencoderKL:
-    """Fit for `3200 * size` steps and set `shift_factor` and `scaling_factor` so that latents are centred, of unit variance."""
+    """Fit for `3200 * size` steps, then set shift and scale so that latents are centred and of unit variance."""
     vae = autoencoder().to(memory_format=torch.channels_last)
 
     def loss(step: int) -> Tensor:
@@ -32,7 +32,12 @@ def fit_autoencoder(folder: Path, *, size: float, batch: int = 16) -> Autoencode
         posterior = vae.encode(images).latent_dist
         error = vae.decode(posterior.sample(torch.Generator().manual_seed(step))).sample - images
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-        return error.abs().mean() + 2 * F.mse_loss(error, torch.zeros_like(error)) + 0.5 * edges + 3e-5 * posterior.kl().mean() / 100
+        return (
+            error.abs().mean()
+            + 2 * mse_loss(error, torch.zeros_like(error))
+            + 0.5 * edges
+            + 3e-5 * posterior.kl().mean() / 100
+        )
 
     fit("autoencoder", {"vae": vae}, loss, Budget(int(3200 * size), 2e-3, ema=0.998), folder=folder)
     return normalised(vae)

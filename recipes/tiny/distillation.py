@@ -1,4 +1,4 @@
-"""Distil the tiny Z-Image to its deployed 4 steps: regress each step of the deployed grid from the parent's fine trajectory.
+"""Distil the tiny Z-Image to its deployed 4 steps: regress each of them from the parent's fine trajectory.
 
 First on states of the parent's own trajectories, made once; then on states that the student itself visits.
 
@@ -35,47 +35,42 @@ def fine_grid(index: int) -> Tensor:
 
 
 @torch.no_grad()
-def walk(denoiser: ZImageTransformer2DModel, x: Tensor, sigmas: Tensor, contexts: list[Tensor], empty: Tensor, guidance: float) -> Tensor:
-    """Follow the flow from `sigmas[0]` to `sigmas[-1]` in Euler steps, guided away from the empty prompt."""
+def walk(denoiser: ZImageTransformer2DModel, x: Tensor, sigmas: Tensor, contexts: list[Tensor]) -> Tensor:
+    """Follow the flow from `sigmas[0]` to `sigmas[-1]` in Euler steps."""
     for sigma, following in pairwise(sigmas.tolist()):
-        level = torch.full((len(x),), sigma)
-        speed = velocity(denoiser, x, level, contexts)
-        if guidance != 1:
-            blind = velocity(denoiser, x, level, [empty] * len(x))
-            speed = blind + guidance * (speed - blind)
-        x = x + (following - sigma) * speed
+        x = x + (following - sigma) * velocity(denoiser, x, torch.full((len(x),), sigma), contexts)
     return x
 
 
-def trajectories(folder: Path, parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, *, rows: int, guidance: float) -> Tensor:
+def trajectories(folder: Path, parent: ZImageTransformer2DModel, pool: Pool, *, rows: int) -> Tensor:
     """Make the parent's states at the deployed levels that `folder` lacks, and read them, shape (rows, 5, 8, 10, 10).
 
     Even rows read words alone, odd rows an image too. Each process makes its share.
     """
-    shards = {start: folder / "trajectories" / f"{guidance}-{start}.safetensors" for start in range(0, rows, _CHUNK)}
+    shards = {start: folder / "trajectories" / f"{start}.safetensors" for start in range(0, rows, _CHUNK)}
     for start in list(shards)[rank() :: processes()]:
         if not shards[start].exists():
-            states = _trajectory(parent, pool, empty, range(start, start + _CHUNK), guidance)
+            states = _trajectory(parent, pool, range(start, start + _CHUNK))
             save_atomically({"states": states.half()}, shards[start])
     if dist.is_initialized():
         dist.barrier()
     return torch.cat([load_file(shard)["states"] for shard in shards.values()])
 
 
-def _trajectory(parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, rows: range, guidance: float) -> Tensor:
+def _trajectory(parent: ZImageTransformer2DModel, pool: Pool, rows: range) -> Tensor:
     read = [pool.context(row, with_image=row % 2 == 1) for row in rows]
     states = [torch.randn((len(rows), *pool.latents.shape[1:]), generator=torch.Generator().manual_seed(rows.start))]
     for index in range(STEPS):
-        states.append(walk(parent, states[-1], fine_grid(index), read, empty, guidance))
+        states.append(walk(parent, states[-1], fine_grid(index), read))
     return torch.stack(states, dim=1)
 
 
 def fit_student(
-    folder: Path, parent: ZImageTransformer2DModel, pool: Pool, empty: Tensor, *, size: float, guidance: float, batch: int = 32
+    folder: Path, parent: ZImageTransformer2DModel, pool: Pool, *, size: float, batch: int = 32
 ) -> ZImageTransformer2DModel:
-    """Fit a copy of the parent for `2400 * size` steps on `6400 * size` trajectories, then `500 * size` on its own states."""
+    """Fit a copy of the parent: `900 * size` steps on `3200 * size` trajectories, `160 * size` on its own states."""
     student, deployed = copy.deepcopy(parent), shifted(torch.linspace(1, 0, STEPS + 1))
-    states = trajectories(folder, parent, pool, empty, rows=_CHUNK * max(1, int(100 * size)), guidance=guidance)
+    states = trajectories(folder, parent, pool, rows=_CHUNK * max(1, int(50 * size)))
 
     def regress(x: Tensor, target: Tensor, index: Tensor, read: list[Tensor]) -> Tensor:
         sigma, following = deployed[index], deployed[index + 1]
@@ -95,10 +90,16 @@ def fit_student(
         read = [pool.context(row, with_image=row % 2 == 1) for row in rows]
         index = int(torch.randint(STEPS, (), generator=random))
         x = torch.randn((len(rows), *pool.latents.shape[1:]), generator=random)
-        x = walk(student, x, deployed[: index + 1], read, empty, 1.0)
-        target = walk(parent, x, fine_grid(index), read, empty, guidance)
+        x = walk(student, x, deployed[: index + 1], read)
+        target = walk(parent, x, fine_grid(index), read)
         return regress(x, target, torch.full((len(rows),), index), read)
 
-    fit("student", {"student": student}, on_trajectories, Budget(int(2400 * size), 1e-3, muon=True), folder=folder)
-    fit("student_own_states", {"student": student}, on_own_states, Budget(int(500 * size), 4e-4, muon=True), folder=folder)
+    fit("student", {"student": student}, on_trajectories, Budget(int(900 * size), 1e-3, muon=True), folder=folder)
+    fit(
+        "student_own_states",
+        {"student": student},
+        on_own_states,
+        Budget(int(160 * size), 4e-4, muon=True),
+        folder=folder,
+    )
     return student.eval()

@@ -1,9 +1,11 @@
 """Draw scenes of the world, many at once, with anti-aliased edges.
 
-    python -m recipes.tiny show --out world.png
+python -m recipes.tiny show --out world.png
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -40,7 +42,7 @@ def _column(scenes: list[Scene], name: str) -> Tensor:
     return torch.tensor([getattr(scene, name) for scene in scenes])[:, None, None]
 
 
-def _index(scenes: list[Scene], of) -> Tensor:
+def _index(scenes: list[Scene], of: Callable[[Scene], int]) -> Tensor:
     return torch.tensor([of(scene) for scene in scenes])
 
 
@@ -52,67 +54,67 @@ def _colours(names: list[str]) -> Tensor:
     return torch.tensor([COLOURS[name] for name in names])[:, :, None, None]
 
 
+@dataclass(frozen=True)
+class _Points:
+    """Pixels as an object sees them, in radii: `u` right, `v` down; `rho`, `theta` (0 is up) are the same in polar."""
+
+    u: Tensor
+    v: Tensor
+
+    @property
+    def rho(self) -> Tensor:
+        return torch.hypot(self.u, self.v)
+
+    @property
+    def theta(self) -> Tensor:
+        return torch.atan2(self.u, -self.v)
+
+
 def _depth(field: _Field) -> Tensor:
-    """Measure how far inside its outline a pixel lies, in radii; a shape is a radius as a function of the angle."""
-    rho, theta = torch.hypot(field.u, field.v), torch.atan2(field.u, -field.v)
-    shape = _index(field.scenes, lambda s: SHAPES.index(s.concept.shape))
-    depth = torch.empty_like(rho)
+    """Measure how far inside its outline a pixel lies, in radii; negative outside."""
+    shape = _index(field.scenes, lambda scene: SHAPES.index(scene.concept.shape))
+    depth = torch.empty_like(field.u)
     for index, name in enumerate(SHAPES):
         rows = shape == index
         if rows.any():
-            depth[rows] = _RADIUS[name](rho[rows], theta[rows], field.u[rows], field.v[rows])
+            depth[rows] = _SHAPES[name](_Points(field.u[rows], field.v[rows]))
     return depth
 
 
-def _polygon(corners: int, size: float):
-    def depth(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        sector = 2 * math.pi / corners
-        return size * math.cos(math.pi / corners) - rho * torch.cos(theta.remainder(sector) - sector / 2)
-
-    return depth
+def _triangle(at: _Points) -> Tensor:
+    sector = 2 * math.pi / 3
+    return 1.15 * math.cos(math.pi / 3) - at.rho * torch.cos(at.theta.remainder(sector) - sector / 2)
 
 
-def _square(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    return 0.82 - torch.maximum(u.abs(), v.abs())
-
-
-def _star(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """A straight edge runs from each tip (phi = 0) to the notch beside it (phi = half)."""
+def _star(at: _Points) -> Tensor:
+    """Run a straight edge from each tip (phi = 0) to the notch beside it (phi = half)."""
     half, inner = math.pi / 5, 0.5
-    phi = ((theta + half).remainder(2 * half) - half).abs()
+    phi = ((at.theta + half).remainder(2 * half) - half).abs()
     edge = inner * math.sin(half) / (inner * torch.sin(half - phi) + torch.sin(phi))
-    return (1.1 * edge - rho) * 0.7
+    return (1.1 * edge - at.rho) * 0.7
 
 
-def _heart(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    x, y = u.abs(), v - 0.05
+def _heart(at: _Points) -> Tensor:
+    x, y = at.u.abs(), at.v - 0.05
     lobe = 0.54 - torch.hypot(x - 0.44, y + 0.34)
-    tip = torch.minimum(0.66 - (x + y) * 0.7071 - 0.03, 0.6 - (x - y) * 0.7071)
+    tip = torch.minimum(0.63 - (x + y) * 0.7071, 0.6 - (x - y) * 0.7071)
     return torch.maximum(lobe, torch.minimum(tip, y + 0.36))
 
 
-def _cross(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    x, y = u.abs(), v.abs()
+def _cross(at: _Points) -> Tensor:
+    x, y = at.u.abs(), at.v.abs()
     return torch.maximum(torch.minimum(0.95 - x, 0.33 - y), torch.minimum(0.33 - x, 0.95 - y))
 
 
-def _ring(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    return torch.minimum(0.97 - rho, rho - 0.5)
-
-
-def _moon(rho: Tensor, theta: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    return torch.minimum(0.97 - rho, torch.hypot(u - 0.45, v) - 0.72)
-
-
-_RADIUS = {
-    "circle": lambda rho, theta, u, v: 0.95 - rho,
-    "square": _square,
-    "triangle": _polygon(3, 1.15),
+_SHAPES: dict[str, Callable[[_Points], Tensor]] = {
+    "circle": lambda at: 0.95 - at.rho,
+    "square": lambda at: 0.82 - torch.maximum(at.u.abs(), at.v.abs()),
+    "triangle": _triangle,
     "star": _star,
     "heart": _heart,
     "cross": _cross,
-    "ring": _ring,
-    "moon": _moon,
+    "ring": lambda at: torch.minimum(0.97 - at.rho, at.rho - 0.5),
+    "moon": lambda at: torch.minimum(0.97 - at.rho, torch.hypot(at.u - 0.45, at.v) - 0.72),
 }
 
 
@@ -121,7 +123,7 @@ def _body(field: _Field) -> Tensor:
 
 
 def _ink(field: _Field) -> Tensor:
-    """Colour the object: its pattern in the second colour over its body in the first, lit from the top left if shaded."""
+    """Colour the object: its pattern over its body, lit from the top left if shaded."""
     scenes = field.scenes
     ink, mark = _colours([s.concept.ink for s in scenes]), _colours([s.concept.mark for s in scenes])
     pixel = 1 / (field.radius * field.side)
@@ -149,8 +151,7 @@ def _cell(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _checks(a: Tensor, b: Tensor) -> Tensor:
-    square = lambda t: 0.25 - ((t.remainder(1)) - 0.5).abs()  # noqa: E731
-    x, y = square(a), square(b)
+    x, y = (0.25 - (t.remainder(1) - 0.5).abs() for t in (a, b))
     return torch.where(x * y > 0, 1.0, -1.0) * torch.minimum(x.abs(), y.abs())
 
 
@@ -166,6 +167,7 @@ def _background(field: _Field) -> Tensor:
     a = grid[None, None, :] * 5 + shift[:, 0, None, None]
     b = grid[None, :, None] * 5 + shift[:, 1, None, None]
     speckles = _edge(0.2 - _cell(a, b + 0.5 * a.floor()), torch.tensor(5 / side))
-    tiles = _edge(0.07 - torch.minimum(*(0.5 - (t.remainder(1) - 0.5).abs() for t in torch.broadcast_tensors(a, b))), torch.tensor(5 / side))
+    lines = torch.minimum(*(0.5 - (t.remainder(1) - 0.5).abs() for t in torch.broadcast_tensors(a, b)))
+    tiles = _edge(0.07 - lines, torch.tensor(5 / side))
     share = torch.stack([torch.zeros_like(tiles), speckles, tiles])[texture, torch.arange(len(scenes))]
     return _mix(base, shade, share)

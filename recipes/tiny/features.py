@@ -1,6 +1,6 @@
-"""Fit what the scores look with: an extractor in DINO's place of what a picture shows, and a CLIP of images and captions.
+"""Fit what the scores look with: an extractor in DINO's place, and a CLIP of images and captions.
 
-    python -m recipes.tiny fit features
+python -m recipes.tiny fit features
 """
 
 from pathlib import Path
@@ -35,7 +35,13 @@ def fit_dino(folder: Path, *, size: float, batch: int = 96) -> DINOv3ViTModel:
         scenes = [scene_of(rng.choice(_CONCEPTS), rng) for _ in range(batch)]
         return heads.loss(patch_mean(dino, _worn(draw(scenes, SIDE), torch.Generator().manual_seed(step))), scenes)
 
-    fit("dino", {"dino": dino, "heads": heads}, loss, Budget(int(2000 * size), 2e-3, weight_decay=0.02, muon=True), folder=folder)
+    fit(
+        "dino",
+        {"dino": dino, "heads": heads},
+        loss,
+        Budget(int(2000 * size), 2e-3, weight_decay=0.02, muon=True),
+        folder=folder,
+    )
     return dino.eval()
 
 
@@ -56,7 +62,8 @@ def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
     """Fit for `2000 * size` steps on scenes with captions, half of which say everything."""
     tokens = clip_tokenizer()
     clip = architecture.clip(
-        len(tokens), {"bos_token_id": tokens.bos_token_id, "eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id}
+        len(tokens),
+        {"bos_token_id": tokens.bos_token_id, "eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id},
     )
     heads = Naming(clip.config.projection_dim)
 
@@ -72,5 +79,11 @@ def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
         contrast = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
         return contrast + heads.loss(seen, scenes)
 
-    fit("clip", {"clip": clip, "heads": heads}, loss, Budget(int(2000 * size), 2e-3, weight_decay=0.02, muon=True), folder=folder)
+    fit(
+        "clip",
+        {"clip": clip, "heads": heads},
+        loss,
+        Budget(int(2000 * size), 2e-3, weight_decay=0.02, muon=True),
+        folder=folder,
+    )
     return clip.eval()

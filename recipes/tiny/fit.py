@@ -9,7 +9,6 @@ On a machine of few cores two processes of one thread are about twice as fast as
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -119,7 +118,7 @@ def _follow(average: dict[str, Tensor], weights: Weights, decay: float) -> None:
 
 def _report(name: str, step: int, budget: Budget, recent: list[float], rate: float) -> None:
     line = {"fit": name, "step": step, "of": budget.steps, "loss": round(sum(recent) / len(recent), 5)}
-    print(json.dumps(line | {"steps_per_second": round(rate, 2)}), flush=True)  # noqa: T201
+    print(json.dumps(line | {"steps_per_second": round(rate, 2)}), flush=True)
 
 
 def _save(path: Path, step: int, weights: Weights, average: Mapping[str, Tensor], optimizers: list[Optimizer]) -> None:
@@ -137,7 +136,7 @@ def save_atomically(tensors: Mapping[str, Tensor], path: Path, metadata: dict[st
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_suffix(".staged")
     save_file({key: value.contiguous().clone() for key, value in tensors.items()}, staged, metadata=metadata)
-    os.replace(staged, path)
+    staged.replace(path)
 
 
 @torch.no_grad()

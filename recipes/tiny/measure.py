@@ -1,6 +1,6 @@
 """Measure what the method needs of the tiny models, on scenes and concepts that the recipe never saw.
 
-    python -m recipes.tiny measure        # writes docs/tiny-base.md and docs/tiny-base.json
+python -m recipes.tiny measure        # writes docs/tiny-base.md and docs/tiny-base.json
 """
 
 import re
@@ -10,7 +10,6 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-import torch
 from PIL.Image import Image
 from torch import Tensor
 
@@ -21,17 +20,28 @@ from dopsd.metrics.faithfulness import ClipScore
 from dopsd.metrics.few_step import sharpness
 from dopsd.metrics.likeness import DinoDistance
 from dopsd.metrics.statistics import Interval, interval
-from dopsd.sampling import noise, sample
-from recipes.tiny import distillation
+from dopsd.sampling import sample
 from recipes.tiny.architecture import SIDE
 from recipes.tiny.drawing import draw
 from recipes.tiny.pictures import as_image
 from recipes.tiny.tokens import DESCRIBE
-from recipes.tiny.world import COLOURS, PATTERNS, PLACES, SHAPES, SIZES, STYLES, TEXTURES, Scene, all_concepts, caption, concept_name, full_caption, scene_of
+from recipes.tiny.world import (
+    COLOURS,
+    PATTERNS,
+    PLACES,
+    SHAPES,
+    SIZES,
+    STYLES,
+    TEXTURES,
+    Scene,
+    all_concepts,
+    caption,
+    concept_name,
+    full_caption,
+    scene_of,
+)
 
 LATENTS = (8, 10, 10)
-GUIDANCE = 2.0
-"""What the parent is guided with at its 32 steps: the guidance that was distilled into the 4-step model."""
 _UNSEEN = [concept for concept in all_concepts(unseen=True) if concept.is_unseen_by_sight]
 _WORDS = {
     "shape": SHAPES, "pattern": PATTERNS, "colours": COLOURS, "place": PLACES,
@@ -75,7 +85,11 @@ class Bench:
         self.encoder = line.load_encoder(models / "tiny-z-image", vlm)
         self.deployed = line.load_denoiser(models / "tiny-z-image")
         self.parent = line.load_denoiser(models / "tiny-z-image-parent")
-        self.captioner, self.clip, self.dino = Captioner(vlm), ClipScore(models / "tiny-clip"), DinoDistance(models / "tiny-dino")
+        self.captioner, self.clip, self.dino = (
+            Captioner(vlm),
+            ClipScore(models / "tiny-clip"),
+            DinoDistance(models / "tiny-dino"),
+        )
 
 
 def measure(models: Path, *, prompts: int = 96, concepts: int = 96, captions: int = 256) -> Numbers:
@@ -104,25 +118,12 @@ def _few_steps(bench: Bench, count: int) -> dict[str, Sheet]:
     def drawn(denoiser: Denoiser, steps: int) -> list[Image]:
         return bench.encoder.pictures(sample(denoiser, contexts, seeds, latent_shape=LATENTS, num_steps=steps))
 
-    guided = _guided(bench, contexts, seeds)
     return {
         "true_drawings": scored(true),
         "deployed_4_steps": scored(drawn(bench.deployed, 4)),
-        "parent_32_steps": scored(bench.encoder.pictures(guided)),
+        "parent_32_steps": scored(drawn(bench.parent, 32)),
         "parent_4_steps": scored(drawn(bench.parent, 4)),
     }
-
-
-@torch.no_grad()
-def _guided(bench: Bench, contexts: Sequence[Context], seeds: Sequence[int]) -> Tensor:
-    """Sample the parent at 32 steps with guidance, from the same noise as everybody else."""
-    network, grid = bench.parent.network, bench.parent.sigmas(32, LATENTS)
-    empty, x = bench.encoder.student_contexts([""])[0].tokens, noise(seeds, LATENTS)
-    walks = [
-        distillation.walk(network, x[i : i + 32], grid, [c.tokens for c in contexts[i : i + 32]], empty, GUIDANCE)
-        for i in range(0, len(x), 32)
-    ]
-    return torch.cat(walks)
 
 
 def _in_context(bench: Bench, count: int) -> dict[str, Interval]:
@@ -162,14 +163,19 @@ def _captions(bench: Bench, count: int) -> dict[str, object]:
     read = bench.captioner.captions([as_image(image) for image in draw(scenes, SIDE)], DESCRIBE)
     pairs = [(_read_as(full_caption(scene)), _read_as(text)) for scene, text in zip(scenes, read, strict=True)]
     by_attribute = {
-        name: float(np.mean([_said(truth, words) == _said(text, words) for truth, text in pairs])) for name, words in _WORDS.items()
+        name: float(np.mean([_said(truth, words) == _said(text, words) for truth, text in pairs]))
+        for name, words in _WORDS.items()
     }
     return {"captions_exact": interval([float(a == b) for a, b in pairs]), "captions_by_attribute": by_attribute}
 
 
 def _read_as(text: str) -> str:
     """Put the two colours of stripes and checks in one order: by sight nobody can tell which one is named first."""
-    return re.sub(r"(\w+) and (\w+) (striped|checked)", lambda found: " and ".join(sorted(found.group(1, 2))) + f" {found[3]}", text)
+    return re.sub(
+        r"(\w+) and (\w+) (striped|checked)",
+        lambda found: " and ".join(sorted(found.group(1, 2))) + f" {found[3]}",
+        text,
+    )
 
 
 def _said(text: str, words: Sequence[str]) -> list[str]:

@@ -18,7 +18,9 @@ _ROUNDS = 5
 class Muon(torch.optim.Optimizer):
     """Update matrices by their orthogonalised momentum, scaled to the size that an update of AdamW has."""
 
-    def __init__(self, weights: Iterable[nn.Parameter], *, lr: float, weight_decay: float, momentum: float = 0.95) -> None:
+    def __init__(
+        self, weights: Iterable[nn.Parameter], *, lr: float, weight_decay: float, momentum: float = 0.95
+    ) -> None:
         """Take matrices only; the rest of a model belongs to AdamW."""
         super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 

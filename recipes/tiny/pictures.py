@@ -15,7 +15,10 @@ def as_image(image: Tensor) -> Image.Image:
 
 def sheet(pictures: Iterable[Image.Image], columns: int = _COLUMNS) -> Image.Image:
     """Lay pictures of one size out in rows, twice as large."""
-    tiles = [picture.resize((picture.width * _ZOOM, picture.height * _ZOOM), Image.Resampling.NEAREST) for picture in pictures]
+    tiles = [
+        picture.resize((picture.width * _ZOOM, picture.height * _ZOOM), Image.Resampling.NEAREST)
+        for picture in pictures
+    ]
     width, height = tiles[0].size
     page = Image.new("RGB", (width * columns, height * -(-len(tiles) // columns)), "white")
     for index, tile in enumerate(tiles):

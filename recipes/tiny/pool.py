@@ -1,4 +1,4 @@
-"""A pool of scenes with everything the denoiser reads, made once: latents, the contexts of words alone, and with an image.
+"""A pool of scenes with all that the denoiser reads, made once: latents, contexts of words, contexts with an image.
 
 The autoencoder and the VLM are frozen by then, so that fitting the denoiser costs nothing but the denoiser.
 
@@ -22,7 +22,17 @@ from recipes.tiny.drawing import draw
 from recipes.tiny.fit import processes, rank, save_atomically
 from recipes.tiny.tokens import tokenizer
 from recipes.tiny.vision_language import chat, images_input, texts_input
-from recipes.tiny.world import PLACEHOLDER, STYLES, Concept, Scene, all_concepts, caption, concept_name, in_style, scene_of
+from recipes.tiny.world import (
+    PLACEHOLDER,
+    STYLES,
+    Concept,
+    Scene,
+    all_concepts,
+    caption,
+    concept_name,
+    in_style,
+    scene_of,
+)
 
 _CHUNK, _SHARD = 50, 2500
 _CONCEPTS = all_concepts(unseen=False)
@@ -39,11 +49,11 @@ class Row:
 
 
 def row(concept: Concept, rng: Random) -> Row:
-    """Draw a row at random: mostly a concept behind the placeholder, sometimes a style; shown in another scene or in its own."""
+    """Draw a row: mostly a concept behind the placeholder, sometimes a style; shown in another scene or in its own."""
     scene = scene_of(concept, rng)
     words = caption(scene, rng, concept_name(concept, rng) if rng.random() < 0.25 else None)
     if rng.random() < 0.08:
-        words = ""
+        words = ""  # what classifier-free guidance reads, for whoever samples the parent with it
     if rng.random() < 0.12:
         text = caption(scene, rng)
         for style in STYLES:
@@ -63,6 +73,10 @@ class Pool:
     words_offsets: Tensor
     shown: Tensor
     shown_offsets: Tensor
+
+    def short_rows(self) -> Tensor:
+        """List the rows whose contexts stay within the 32 tokens that Z-Image pads to."""
+        return torch.nonzero(self.shown_offsets.diff() <= 32).flatten()
 
     def context(self, row: int, *, with_image: bool) -> Tensor:
         """Return one context, shape (tokens, 128)."""

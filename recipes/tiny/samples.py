@@ -1,6 +1,6 @@
 """The sample folder: pictures of one concept that no tiny model has ever seen, as a user would drop them.
 
-    python -m recipes.tiny sample
+python -m recipes.tiny sample
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tokenizer of the tiny models: byte-level BPE over the world's words, with Qwen's special tokens and a ChatML template.
+"""The tokenizers of the tiny models: BPE over the world's words, with Qwen's special tokens and a ChatML template.
 
 Any text can be encoded: words of the world are one token each, everything else falls to bytes.
 """
@@ -6,8 +6,7 @@ Any text can be encoded: words of the world are one token each, everything else 
 import json
 from random import Random
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-from tokenizers import Regex
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer, Qwen2Tokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
@@ -34,18 +33,27 @@ CHAT_TEMPLATE = (
 def tokenizer() -> Qwen2Tokenizer:
     """Train the merges on captions of the world; the same bytes at every call."""
     backend = Tokenizer(models.BPE(byte_fallback=False))
-    backend.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=512, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=list(SPECIALS), show_progress=False
+        vocab_size=512,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=list(SPECIALS),
+        show_progress=False,
     )
     backend.train_from_iterator(_texts(), trainer)
     model = json.loads(backend.to_str())["model"]
-    made = Qwen2Tokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]],
-                          additional_special_tokens=list(SPECIALS[1:]), model_max_length=512)
+    made = Qwen2Tokenizer(
+        vocab=model["vocab"],
+        merges=[tuple(pair) for pair in model["merges"]],
+        additional_special_tokens=list(SPECIALS[1:]),
+        model_max_length=512,
+    )
     made.add_tokens([AddedToken(PLACEHOLDER, normalized=False, special=False)])
     made.chat_template = CHAT_TEMPLATE
     return made
@@ -63,10 +71,12 @@ def _texts() -> list[str]:
 def clip_tokenizer() -> CLIPTokenizer:
     """Train CLIP's kind of BPE (lower case, end-of-word suffix) on the same captions."""
     backend = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
-    backend.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), behavior="removed", invert=True),
-        pre_tokenizers.ByteLevel(add_prefix_space=False),
-    ])
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
         vocab_size=700,

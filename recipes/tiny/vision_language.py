@@ -1,4 +1,6 @@
-"""Fit the tiny Qwen3-VL: first its eyes alone, on naming attributes; then all of it, on four kinds of talk about the world, so that it captions and so that its states know what it sees.
+"""Fit the tiny Qwen3-VL: first its eyes, on naming attributes; then all of it, on four kinds of talk about the world.
+
+It comes out as a captioner, and with states that know what it sees.
 
 1. image + "Describe ..."                 -> everything that has a word
 2. image + "Describe ... call it [V]"     -> the same, the subject behind the placeholder
@@ -127,7 +129,13 @@ def fit_eyes(folder: Path, vlm: Qwen3VLForConditionalGeneration, *, size: float,
         tokens = vlm.model.visual(seen["pixel_values"], grid_thw=seen["image_grid_thw"]).pooler_output
         return heads.loss(tokens.reshape(batch, IMAGE_TOKENS, -1).mean(1), scenes)
 
-    fit("eyes", {"eyes": vlm.model.visual, "heads": heads}, loss, Budget(int(1200 * size), 3e-3, muon=True), folder=folder)
+    fit(
+        "eyes",
+        {"eyes": vlm.model.visual, "heads": heads},
+        loss,
+        Budget(int(1200 * size), 3e-3, muon=True),
+        folder=folder,
+    )
 
 
 def fit_vision_language(folder: Path, *, size: float, batch: int = 48) -> Qwen3VLForConditionalGeneration:
@@ -146,14 +154,24 @@ def fit_vision_language(folder: Path, *, size: float, batch: int = 48) -> Qwen3V
             if part
         )
 
-    fit("vision_language", {"vlm": vlm}, loss, Budget(int(1200 * size), 2e-3, weight_decay=0.01, muon=True), folder=folder)
+    fit(
+        "vision_language",
+        {"vlm": vlm},
+        loss,
+        Budget(int(1200 * size), 2e-3, weight_decay=0.01, muon=True),
+        folder=folder,
+    )
     return vlm.eval()
 
 
 def _answer_loss(vlm: Qwen3VLForConditionalGeneration, tokens: Qwen2Tokenizer, talks: list[Talk]) -> Tensor:
     """Cross-entropy of the answers, and of the question too where there is no image."""
     prompts = [chat(one.asked, shows_image=one.shown is not None) for one in talks]
-    inputs = texts_input([p + one.answered + "<|im_end|>" for p, one in zip(prompts, talks, strict=True)], tokens, vlm.config.image_token_id)
+    inputs = texts_input(
+        [p + one.answered + "<|im_end|>" for p, one in zip(prompts, talks, strict=True)],
+        tokens,
+        vlm.config.image_token_id,
+    )
     labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, _NOBODY)
     if talks[0].shown is not None:
         inputs |= images_input(draw([one.shown for one in talks], SIDE))

@@ -39,7 +39,7 @@ PLACEHOLDER = "[V]"
 
 @dataclass(frozen=True)
 class Concept:
-    """Something that can be learnt: a shape, a pattern, the colour of its body (`ink`) and of its pattern (`mark`)."""
+    """Something to learn: a shape, a pattern, the colour of its body (`ink`) and of its pattern (`mark`)."""
 
     shape: str
     pattern: str
@@ -53,7 +53,7 @@ class Concept:
 
     @property
     def is_unseen_by_sight(self) -> bool:
-        """Tell whether nothing that looks the same was trained on: stripes and checks look alike with colours swapped."""
+        """Tell whether no look-alike was trained on: stripes and checks look the same with their colours swapped."""
         twin = replace(self, ink=self.mark, mark=self.ink) if self.pattern in ("striped", "checked") else self
         return self.is_unseen and twin.is_unseen
 
@@ -123,7 +123,7 @@ def full_caption(scene: Scene) -> str:
 
 
 def caption(scene: Scene, rng: Random, subject: str | None = None) -> str:
-    """Say some of it: size, place, texture and style are each left out at random; the background always has its colour."""
+    """Say some of it: size, place, texture and style are each left out at random, never the background's colour."""
     size = f"{scene.size} " if rng.random() < 0.3 else ""
     place = f" {scene.place}" if rng.random() < 0.5 else ""
     texture = f"{scene.texture} " if rng.random() < 0.4 else ""
