@@ -81,6 +81,7 @@ def identity(training: Training, run: Run, examples_digest: str) -> str:
     """Digest everything that decides the weights after n iterations: how long and how often we save does not."""
     recipe = {key: value for key, value in asdict(training).items() if key not in ("iterations", "checkpoint_every")}
     parent = hashlib.sha256((run.parent / FILE).read_bytes()).hexdigest() if run.parent else None
+    recipe["precision"] = _precision(training)  # what "auto" means here
     parts = [recipe, run.family.name, run.base, parent, examples_digest]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import cosine_similarity
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
 from dopsd.batching import ROWS
@@ -37,7 +37,7 @@ class ClipScore:
         """Score each picture against its prompt, in [-1, 1]. Prompts beyond CLIP's length are cut, as everywhere."""
         if len(images) != len(prompts):
             raise ValueError(f"{len(images)} pictures for {len(prompts)} prompts: give one prompt a picture")
-        return F.cosine_similarity(self._seen(images), self._read(prompts), dim=-1).tolist()
+        return cosine_similarity(self._seen(images), self._read(prompts), dim=-1).tolist()
 
     @torch.no_grad()
     def _seen(self, images: Sequence[Image]) -> Tensor:

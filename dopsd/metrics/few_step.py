@@ -12,7 +12,7 @@ from math import log, sqrt
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import avg_pool2d, conv2d
 
 from dopsd.pixels import pixels
 from dopsd.sampling import Walk
@@ -36,9 +36,9 @@ def curvature(walk: Walk) -> list[float]:
 
 def sharpness(images: Sequence[Image]) -> list[float]:
     """Measure the log gradient energy (Tenengrad) at half resolution, where leftover grain does not pass for detail."""
-    half = F.avg_pool2d(_grey(images), 2)
+    half = avg_pool2d(_grey(images), 2)
     sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
-    gradients = F.conv2d(half, torch.stack([sobel, sobel.T]).unsqueeze(1))
+    gradients = conv2d(half, torch.stack([sobel, sobel.T]).unsqueeze(1))
     return _logs(gradients.square().sum(1).mean((1, 2)))
 
 
@@ -53,7 +53,7 @@ def noise_floor(images: Sequence[Image]) -> list[float]:
     Details that are exactly zero are left out, as in scikit-image's `estimate_sigma`: flat areas hold no noise.
     """
     high = torch.tensor(_DB2_HIGH) / sqrt(2)
-    details = F.conv2d(_grey(images), torch.outer(high, high).view(1, 1, 4, 4), stride=2).flatten(1).abs()
+    details = conv2d(_grey(images), torch.outer(high, high).view(1, 1, 4, 4), stride=2).flatten(1).abs()
     return [_log((row[row > 0].median().item() if (row > 0).any() else 0.0) / _GAUSSIAN_QUARTILE) for row in details]
 
 

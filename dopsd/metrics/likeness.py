@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from PIL.Image import Image, Resampling
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import cosine_similarity
 from transformers import AutoModel
 
 from dopsd.batching import ROWS, rows_alike
@@ -40,7 +40,7 @@ class DinoDistance:
             target.convert("RGB").resize(image.size, Resampling.BICUBIC)
             for image, target in zip(images, targets, strict=True)
         ]
-        return (1 - F.cosine_similarity(self.features(images), self.features(fitted), dim=-1)).tolist()
+        return (1 - cosine_similarity(self.features(images), self.features(fitted), dim=-1)).tolist()
 
     @torch.no_grad()
     def features(self, images: Sequence[Image]) -> Tensor:

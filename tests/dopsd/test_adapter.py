@@ -105,7 +105,7 @@ def test_saving_and_loading_is_a_round_trip(roles: Roles, models: Any, tmp_path:
 def test_a_parent_of_another_shape_is_refused(roles: Roles, models: Any, tmp_path: Path) -> None:
     save_adapter(roles.network, tmp_path, FAMILY.pipeline)
     other = FAMILY.load_denoiser(models.base).network
-    with pytest.raises(ValueError, match="set train.rank"):
+    with pytest.raises(ValueError, match=r"set train.rank"):
         continue_(other, tmp_path, FAMILY.pipeline, shape=Shape(SHAPE.targets, 8, 8), teacher="ema")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFilter
-from torch.nn import functional as F
+from torch.nn.functional import cosine_similarity
 from transformers import AutoTokenizer, CLIPModel, DINOv3ViTModel
 
 from dopsd.metrics.faithfulness import ClipScore, plain_prompt
@@ -108,7 +108,7 @@ def test_clip_score_is_the_cosine_of_its_embeddings(models: Any, picture: Callab
         image = network.get_image_features((pixels([picture(0)]) - mean) / std).pooler_output
         text = network.get_text_features(**tokens(["a red star"], return_tensors="pt")).pooler_output
     measure = ClipScore(models.clip)
-    wanted = F.cosine_similarity(image, text).item()
+    wanted = cosine_similarity(image, text).item()
     assert measure.scores([picture(0)], ["a red star"]) == pytest.approx([wanted], abs=1e-5)
     together = measure.scores([picture(0), picture(1)], ["a red star", "x"])
     assert together[0] == pytest.approx(wanted, abs=1e-5)

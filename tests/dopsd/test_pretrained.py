@@ -18,7 +18,7 @@ FAMILY = family("z-image")
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no model directory .*nowhere: put the model there"):
+    with pytest.raises(FileNotFoundError, match=r"no model directory .*nowhere: put the model there"):
         FAMILY.load_denoiser(tmp_path / "nowhere")
 
 

@@ -86,7 +86,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
     denoiser: Denoiser, examples: Examples, run: Run
 ) -> None:
     told = []
-    with pytest.raises(FloatingPointError, match="iteration 2: loss nan.*kept in"):
+    with pytest.raises(FloatingPointError, match=r"iteration 2: loss nan.*kept in"):
         for record in train(denoiser, examples, TINY, run):
             told.append(record)
             if record.step == 1:
