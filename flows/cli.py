@@ -53,7 +53,11 @@ def show_plan(
         sources(load(ROOT), ROOT)
         rows = plan(ROOT)
     if as_json:
-        print(json.dumps({"stages": [{"name": row.name, "decision": row.decision, "reasons": row.reasons} for row in rows]}))
+        print(
+            json.dumps(
+                {"stages": [{"name": row.name, "decision": row.decision, "reasons": row.reasons} for row in rows]}
+            )
+        )
     else:
         Console(highlight=False).print(_table(rows))
     if detailed_exitcode and not all(row.is_idle for row in rows):
@@ -62,7 +66,9 @@ def show_plan(
 
 @app.command()
 def run(
-    from_stage_name: Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Rerun it and all after it.")] = None,
+    from_stage_name: Annotated[
+        str | None, typer.Option("--from", metavar="STAGE", help="Rerun it and all after it.")
+    ] = None,
     accept_weak_teacher: Annotated[bool, typer.Option(help="Train though the probe advises against it.")] = False,
     parent: Annotated[str | None, typer.Option(metavar="base|champion|vN", help="What to train on from.")] = None,
     as_json: AsJson = False,

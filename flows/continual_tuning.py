@@ -1,12 +1,13 @@
 """The main flow: every stage in turn, stopping where one fails or the teacher is refused.
 
-    dopsd run            (or a worker, from the deployment in prefect.yaml)
+dopsd run            (or a worker, from the deployment in prefect.yaml)
 """
 
 import time
 
 from prefect import flow
-from prefect.states import Completed, Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from flows.stage_task import stage_task
 from flows.summary import Outcome

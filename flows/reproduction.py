@@ -1,6 +1,6 @@
 """Bring one stage up to date with DVC, in a process group that ends when this process does.
 
-    reproduce("caption", is_forced=False)
+reproduce("caption", is_forced=False)
 """
 
 import ctypes
@@ -44,7 +44,10 @@ def _environment() -> Mapping[str, str]:
 @contextmanager
 def _child(command: Sequence[str], environment: Mapping[str, str], stdout: int) -> Iterator[subprocess.Popen[bytes]]:
     """Lend a process in a group of its own; none of the group is left when the block ends, or when we are killed."""
-    child = subprocess.Popen(command, env=environment, stdout=stdout, process_group=0, preexec_fn=_die_with_parent)
+    # what runs between fork and exec is one system call; a lock that another thread holds can't stop it
+    child = subprocess.Popen(  # noqa: PLW1509
+        command, env=environment, stdout=stdout, process_group=0, preexec_fn=_die_with_parent
+    )
     try:
         yield child
     finally:

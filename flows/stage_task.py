@@ -1,6 +1,6 @@
 """A stage as a Prefect task; DVC decides whether it runs.
 
-    stage_task(stage("caption"), is_forced=False, accept_weak_teacher=False)
+stage_task(stage("caption"), is_forced=False, accept_weak_teacher=False)
 """
 
 import time
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows.reproduction import reproduce
 from flows.summary import Outcome, Status

@@ -1,7 +1,7 @@
 """What a run came to: JSON for programs, a table of stages and one of scores for people.
 
-    summary = Summary.of(outcomes, Path())
-    summary.show(Console(stderr=True)), summary.as_json()
+summary = Summary.of(outcomes, Path())
+summary.show(Console(stderr=True)), summary.as_json()
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from tasks.folders import read_json
@@ -62,8 +62,8 @@ class Summary:
             _show_verdict(self.record, console)
 
     def _stages(self) -> Table:
-        table = Table("stage", "", Text("seconds", justify="right"), box=None, pad_edge=False, header_style="bold")
-        table.columns[2].justify = "right"
+        seconds = Column("seconds", justify="right")
+        table = Table("stage", "", seconds, box=None, pad_edge=False, header_style="bold")
         for outcome in self.outcomes:
             table.add_row(outcome.name, Text(outcome.status, _STATUS_STYLES[outcome.status]), f"{outcome.seconds:.1f}")
         return table

@@ -1,9 +1,9 @@
 """Run stages one by one, without Prefect, DVC or a terminal: what dvc.yaml calls.
 
-    python -m tasks list
-    python -m tasks run ingest
-    python -m tasks params
-    python -m tasks parent v3
+python -m tasks list
+python -m tasks run ingest
+python -m tasks params
+python -m tasks parent v3
 """
 
 import argparse
@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do one command in the current folder; 0 when done, 1 with one message for a user's mistake, 4 for a weak teacher."""
+    """Do one command in the current folder: 0 when done, 1 for a user's mistake, which is told, 4 for a weak teacher."""
     settle()
     asked = _parser().parse_args(arguments)
     root = Path()
@@ -67,10 +67,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _table() -> str:
     """Lay the stages out, a line each."""
-    rows = [("stage", "on", "reads", "writes", "")]
-    rows += [(row.name, row.needs, *map(_paths, (row.reads, row.writes)), row.summary) for row in STAGES]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)) for row in rows)
+    rows = [["stage", "on", "reads", "writes", ""]]
+    rows += [[row.name, row.needs, _paths(row.reads), _paths(row.writes), row.summary] for row in STAGES]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)] + [0]
+    lines = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join("  ".join(line) for line in lines)
 
 
 def _paths(places: Sequence[str]) -> str:

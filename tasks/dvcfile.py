@@ -20,11 +20,12 @@ from tasks.pipeline import PLACES, STAGES, Stage
 DVC_FILE = Path("dvc.yaml")
 ROOMS = ("tasks", "dopsd")
 _NO_TRACE = {"tasks.pipeline", "tasks.progress", "tasks.tracking"}
-"""What a stage uses and what leaves no trace in its output: the table (what matters of it is in dvc.yaml), the bar, the
-curves' way to MLflow."""
+"""What leaves no trace in an output: the table (what matters of it is in dvc.yaml), the bar, the way to MLflow."""
 _ON_DEMAND = {"dopsd.families.catalogue": "dopsd.families"}
 """Modules that import others by name: everything in the package on the right counts as imported."""
-_HEADER = "# Rendered by `python -m tasks.dvcfile` from tasks/pipeline.py and the import graph; don't edit it by hand.\n"
+_HEADER = (
+    "# Rendered by `python -m tasks.dvcfile` from tasks/pipeline.py and the import graph; don't edit it by hand.\n"
+)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,6 +1,6 @@
 """What every process of ours wants of the libraries: no telemetry, no chatter, time enough for a small machine.
 
-    import os; from tasks.environment import settle; settle(); print(os.environ["DO_NOT_TRACK"])
+import os; from tasks.environment import settle; settle(); print(os.environ["DO_NOT_TRACK"])
 """
 
 import os

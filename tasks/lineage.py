@@ -1,6 +1,6 @@
 """Where an adapter comes from, in one record: everything needed to name it, doubt it, and make it again.
 
-    python -m tasks run register && python -m json.tool data/version/version.json
+python -m tasks run register && python -m json.tool data/version/version.json
 """
 
 import hashlib
@@ -118,4 +118,3 @@ def _said(root: Path, *question: str) -> str | None:
 
 def _digest_if_there(path: Path) -> str | None:
     return sha256_of_file(path) if path.is_file() else None
-

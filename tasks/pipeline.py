@@ -1,6 +1,6 @@
 """The stages, said once: the command line, dvc.yaml and the Prefect tasks are all read from `STAGES`.
 
-    python -m tasks list
+python -m tasks list
 """
 
 from collections.abc import Mapping

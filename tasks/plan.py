@@ -65,7 +65,7 @@ def _row(stage: Stage, known: PipelineStage, future: _Future) -> Row:
     """Decide on one stage, and note what the stages after it will find."""
     changes = list(_changes(known, future))
     waits = [dep.def_path for dep in known.deps if dep.def_path in future.unknown]
-    missing = [f"output {out.def_path} is {state}" for out in known.outs for state in out.status().values()]
+    missing = [f"output {out.def_path} {_word(state)}" for out in known.outs for state in out.status().values()]
     if not changes and not missing and not waits:
         return Row(stage.name, Decision.CACHED, ())
     if not waits and (outputs := _restorable(known, future, has_changed=bool(changes))):
@@ -103,7 +103,7 @@ def _changed_params(dep: ParamsDependency) -> Iterator[str]:
 
 
 def _restorable(known: PipelineStage, future: _Future, *, has_changed: bool) -> list[Output]:
-    """Find the outputs that DVC would check out in place of a run: those of the same inputs, if all are in its cache."""
+    """Find the outputs that DVC would check out in place of a run: of the same inputs, and all in its cache."""
     if any(out.persist for out in known.outs):
         return []
     if not has_changed:
@@ -153,4 +153,4 @@ def _kind(path: str) -> str:
 
 
 def _word(state: str) -> str:
-    return {"modified": "changed", "deleted": "is missing", "new": "is new"}.get(state, state)
+    return {"modified": "changed", "deleted": "is missing", "new": "is new", "not in cache": "is lost"}[state]

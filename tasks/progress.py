@@ -1,6 +1,6 @@
 """Tell how far a stage is: a bar on a terminal, a line every few seconds elsewhere; always on stderr.
 
-    for batch in track(batches, len(batches), "embed"): ...
+for batch in track(batches, len(batches), "embed"): ...
 """
 
 import sys

@@ -90,8 +90,8 @@ def fetch(name: str, version: str, root: Path) -> Path:
     known = connect().get_model_version(name, version.removeprefix("v"))
     if not (folder / WEIGHTS).is_file():
         with staged_folder(folder) as staged:
-            got = Path(download_artifacts(artifact_uri=f"{known.source}/adapter_weights/{WEIGHTS}", tracking_uri=_uri()))
-            shutil.copyfile(got, staged / WEIGHTS)
+            source = f"{known.source}/adapter_weights/{WEIGHTS}"
+            shutil.copyfile(download_artifacts(artifact_uri=source, tracking_uri=_uri()), staged / WEIGHTS)
     if sha256_of_file(folder / WEIGHTS) != known.tags["adapter"]:
         raise ValueError(f"{folder / WEIGHTS} is not the adapter of {version}: delete {folder} and fetch it again")
     return folder
@@ -117,13 +117,14 @@ def _uri() -> str:
     return str(connect().tracking_uri)
 
 
-def _means(scores: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+def _means(scores: Mapping[str, Any]) -> dict[str, dict[str, list[float | None]]]:
     """Shorten the scores to mean, low and high a metric, to fit into a tag."""
     return {
-        model: {metric.split("@")[0]: [_short(row[end]) for end in ("mean", "low", "high")] for metric, row in rows.items()}
+        model: {metric.split("@")[0]: _rounded(row) for metric, row in rows.items()}
         for model, rows in scores["models"].items()
     }
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
+def _rounded(row: Mapping[str, float | None]) -> list[float | None]:
+    values = (row[end] for end in ("mean", "low", "high"))
+    return [None if value is None else float(f"{value:.4g}") for value in values]

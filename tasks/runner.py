@@ -25,7 +25,7 @@ STAGED = Path("data/.staged")
 
 
 def run(stage: Stage, root: Path) -> None:
-    """Run `stage` in the workspace `root`, whatever is cached; raises what its body raises, with nothing written then."""
+    """Run `stage` in the workspace `root`, whatever is cached; where its body raises, nothing is written."""
     begun, params = time.time(), load(root)
     staged = _emptied(root / STAGED / stage.name)
     room = Room(_reads(stage, params, root), _writes(stage, staged), root / RUNS / stage.name)
@@ -80,9 +80,8 @@ def _reads(stage: Stage, params: Params, root: Path) -> Mapping[str, Path]:
     """Find everything the stage reads; raises FileNotFoundError naming what is missing and how it comes there."""
     reads = {place: root / located(place, params) for place in stage.reads}
     parent = params.train.parent
-    if "train.parent" in stage.params or stage.name == "train":
-        if parent != "base":
-            reads["parent"] = root / RUNS / "parents" / parent
+    if parent != "base" and {"train", "train.parent"} & set(stage.params):
+        reads["parent"] = root / RUNS / "parents" / parent
     for place, path in reads.items():
         if not path.exists():
             raise FileNotFoundError(f"{stage.name} needs {path}: {_mend(place, parent)}")

@@ -1,6 +1,6 @@
 """Draw one picture, with the base or with any registered adapter, in the steps it is deployed with.
 
-    dopsd sample --model champion --prompt "a [V] on a blue background" --out x.png
+dopsd sample --model champion --prompt "a [V] on a blue background" --out x.png
 """
 
 from pathlib import Path

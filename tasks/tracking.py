@@ -1,9 +1,9 @@
 """What MLflow remembers of training: one run an adapter, with its curves while they grow.
 
-    mlflow ui            (in the root; MLFLOW_TRACKING_URI wins over the default, sqlite:///mlflow.db)
+mlflow ui            (in the root; MLFLOW_TRACKING_URI wins over the default, sqlite:///mlflow.db)
 
-    with training_run(params, room.state) as run:
-        run.log(step, {"loss": 0.1})
+with training_run(params, room.state) as run:
+    run.log(step, {"loss": 0.1})
 """
 
 import csv
@@ -91,7 +91,8 @@ def experiment(store: MlflowClient, name: str) -> str:
 
 def new_run(store: MlflowClient, params: Params) -> str:
     """Begin a run that names what it trains, and how."""
-    run = store.create_run(experiment(store, params.register.model), run_name=f"train {Path(params.ingest.source).name}")
+    name = f"train {Path(params.ingest.source).name}"
+    run = store.create_run(experiment(store, params.register.model), run_name=name)
     said = [Param(key, str(value)) for key, value in _identity(params).items()]
     tags = [RunTag("family", params.models.family), RunTag("parent", params.train.parent)]
     store.log_batch(run.info.run_id, params=said, tags=tags)
