@@ -10,10 +10,11 @@ import torch
 from accelerate.state import AcceleratorState
 
 from dopsd.adapter import FILE, save_adapter
+from dopsd.checkpoint import Checkpoint
 from dopsd.examples import Examples
 from dopsd.family import Context, Denoiser
 from dopsd.recipe import Training
-from dopsd.training import Record, Run, train
+from dopsd.training import Record, Run, identity, train
 
 TINY = Training(rank=4, alpha=4, iterations=4, batch_size=2, learning_rate=1e-3, precision="fp32", checkpoint_every=2)
 
@@ -49,6 +50,12 @@ def test_a_finished_run_is_not_repeated(models: Any, examples: Examples, run: Ru
     records, got = finished(models, examples, TINY, run)
     assert records == []
     assert got == wanted
+
+
+def test_a_checkpoint_tells_where_it_stands(denoiser: Denoiser, examples: Examples, run: Run) -> None:
+    checkpoint = Checkpoint(run.state, identity(TINY, run, examples.digest))
+    told = [checkpoint.position for _ in train(denoiser, examples, TINY, run)]
+    assert told == [0, 2, 2, 4]
 
 
 def test_more_iterations_go_on_from_the_end(models: Any, examples: Examples, run: Run) -> None:
