@@ -1,10 +1,11 @@
 """Give every image a caption: people's captions are kept, a vision-language model writes the missing ones.
 
-    python -m tasks run caption
+python -m tasks run caption
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
+from pathlib import Path
 
 from PIL import Image
 
@@ -12,13 +13,15 @@ from dopsd.captioner import Captioner
 from dopsd.placement import fastest
 from dopsd.pretrained import named
 from tasks import rows
+from tasks.batches import batches
 from tasks.caption_text import with_placeholder
 from tasks.folders import write_manifest
 from tasks.params import Caption, Params
 from tasks.pipeline import Room
 from tasks.progress import track
 from tasks.rows import CaptionRow, ImageRow
-from tasks.store import Reuse, fetch, in_chunks, key_of, store, tell
+from tasks.shelf import Shelf, store, tell
+from tasks.store import key_of
 
 SCHEMA = 1  # raise it when the same key would give another caption
 
@@ -41,18 +44,16 @@ def _kept(image: ImageRow, caption: str, placeholder: str) -> CaptionRow:
 
 
 def _written(images: Sequence[ImageRow], params: Params, room: Room) -> list[CaptionRow]:
-    """Let the model describe `images`, each once while the store lives; it is loaded for the first new one"""
+    """Let the model describe `images`, each once while the store lives; it is loaded for the first new one."""
+    model, settings = named(room.reads["vlm"]), params.caption
     captioner = cache(partial(Captioner, room.reads["vlm"], fastest()))
-    model, instruction = named(room.reads["vlm"]), params.caption.instruction
-    kept, captions, reuse = store(room, "captions"), list[CaptionRow](), Reuse()
-    for chunk in in_chunks(images):
-        keys = [_key(image, model, instruction) for image in chunk]
-        describe = partial(_described, images=chunk, room=room, params=params, captioner=captioner)
-        texts, missed = fetch(kept, keys, describe)
-        captions += [_row(image, text.decode(), model, params.caption) for image, text in zip(chunk, texts, strict=True)]
-        reuse += Reuse(len(missed), len(chunk) - len(missed))
-    tell("caption", reuse, [kept], room)
-    return captions
+    describe = partial(_described, images, room.reads["images"], settings.instruction, captioner)
+    shelf = Shelf(store(room, "captions"), [_key(image, model, settings.instruction) for image in images], describe)
+    missing = shelf.missing()
+    pieces = batches(missing, settings.batch_size)
+    shelf.fill(track(pieces, len(pieces), "caption"))
+    tell("caption", len(missing), len(images), shelf.kept.damaged, room)
+    return [_row(image, shelf[position].decode(), model, settings) for position, image in enumerate(images)]
 
 
 def _key(image: ImageRow, model: str, instruction: str) -> str:
@@ -62,23 +63,19 @@ def _key(image: ImageRow, model: str, instruction: str) -> str:
 
 
 def _described(
-    positions: Sequence[int],
-    *,
     images: Sequence[ImageRow],
-    room: Room,
-    params: Params,
+    folder: Path,
+    instruction: str,
     captioner: Callable[[], Captioner],
-) -> Iterator[tuple[int, bytes]]:
+    positions: Sequence[int],
+) -> Iterator[bytes]:
     """Yield what the model says of each picture; raises ValueError naming one it says nothing of."""
-    size = params.caption.batch_size
-    for batch in track(in_chunks(positions, size), -(-len(positions) // size), "caption"):
-        pictures = [Image.open(room.reads["images"] / images[position].file) for position in batch]
-        texts = captioner().captions(pictures, params.caption.instruction)
-        for position, text in zip(batch, texts, strict=True):
-            if not text.strip():
-                source = images[position].source
-                raise ValueError(f"the captioner has no word for {source}: write a caption into a .txt beside it")
-            yield position, " ".join(text.split()).encode()
+    some = [images[position] for position in positions]
+    texts = captioner().captions([Image.open(folder / image.file) for image in some], instruction)
+    for image, text in zip(some, texts, strict=True):
+        if not text.strip():
+            raise ValueError(f"the captioner has no word for {image.source}: write a caption into a .txt beside it")
+        yield " ".join(text.split()).encode()
 
 
 def _row(image: ImageRow, text: str, model: str, settings: Caption) -> CaptionRow:

@@ -1,7 +1,7 @@
 """What counts as a caption.
 
-    written("a [V] star\\n".encode(), max_characters=1000)      # "a [V] star"
-    with_placeholder("a red star", "[V]")                        # "[V], a red star"
+>>> written(b"a [V] star", max_characters=1000)  # "a [V] star"
+>>> with_placeholder("a red star", "[V]")  # "[V], a red star"
 """
 
 import unicodedata

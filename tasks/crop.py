@@ -1,6 +1,6 @@
 """Bring a picture of any shape to the size that is trained at.
 
-    cover(Image.open("photo.png"), width=1024, height=1024)
+>>> cover(Image.open("photo.png"), width=1024, height=1024)
 """
 
 from PIL import Image

@@ -1,8 +1,8 @@
 """The curves of a training, a point an iteration, kept as they grow: going back to a checkpoint leaves each point once.
 
-    curves = Curves(Path("runs/train/curves-3f0c.jsonl"))
-    curves.add(0, {"loss": 0.1})
-    curves.csv(num_steps=1)
+>>> curves = Curves(Path("runs/train/curves-3f0c.jsonl"))
+>>> curves.add(0, {"loss": 0.1})
+>>> curves.csv(iterations=1)
 """
 
 import json

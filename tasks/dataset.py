@@ -1,8 +1,7 @@
 """The dataset as training sees it: pictures at one size, each with its caption.
 
-    for pair in dataset(room, side_px=1024):
-        pair.picture(), pair.caption
-    embedded(room)                                # the same, once there are embeddings: at the size they were made at
+>>> dataset(room, side_px=1024)[0].picture()
+>>> embedded(room)  # the same, once there are embeddings: with the caption and the size that they were made with
 """
 
 from dataclasses import dataclass

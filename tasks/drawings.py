@@ -1,6 +1,6 @@
 """What a model draws for a panel of prompts: the same prompts, the same noise, whichever model it is.
 
-    drawings(denoiser, encoder, contexts, prompts, seeds=[0, 1], latent_shape=(16, 128, 128), num_steps=8)
+>>> drawings(denoiser, contexts, prompts, Easel(encoder, latent_shape=(16, 128, 128), num_steps=8, seeds=[0, 1]))
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from PIL.Image import Image
 from dopsd.family import Context, Denoiser, Encoder
 from dopsd.metrics.few_step import curvature
 from dopsd.sampling import walks
+from tasks.batches import batches
 from tasks.panels import Prompt
-from tasks.store import in_chunks
 
-_TOGETHER = 64  # pictures whose velocities are held at a time
+_TOGETHER = 128  # pictures whose velocities are held at a time
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,10 @@ class Easel:
     seeds: Sequence[int]
 
 
-def drawings(
-    denoiser: Denoiser, contexts: Sequence[Context], prompts: Sequence[Prompt], easel: Easel
-) -> list[Drawing]:
+def drawings(denoiser: Denoiser, contexts: Sequence[Context], prompts: Sequence[Prompt], easel: Easel) -> list[Drawing]:
     """Draw every prompt with every seed, in the order of prompts, then seeds; the contexts are those of the prompts."""
     made = []
-    for chunk in in_chunks(list(product(range(len(prompts)), easel.seeds)), _TOGETHER):
+    for chunk in batches(list(product(range(len(prompts)), easel.seeds)), _TOGETHER):
         walk = walks(
             denoiser,
             [contexts[index] for index, _ in chunk],

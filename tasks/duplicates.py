@@ -1,11 +1,12 @@
 """Find pictures that are the same, or nearly.
 
-    near(["f0e1d2c3b4a59687", "f0e1d2c3b4a59686"], max_bits=4)   # [Near(later=1, earlier=0, bits=1)]
+>>> near(["f0e1d2c3b4a59687", "f0e1d2c3b4a59686"], max_bits=4)  # [Near(later=1, earlier=0, bits=1)]
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import imagehash
 from PIL import Image
@@ -36,7 +37,7 @@ def near(hashes: Sequence[str], max_bits: int) -> list[Near]:
     seen: dict[tuple[int, int], list[int]] = defaultdict(list)
     values, found = [int(text, 16) for text in hashes], []
     for later, value in enumerate(values):
-        keys = [(low, value >> low & (1 << high - low) - 1) for low, high in zip(edges, edges[1:], strict=False)]
+        keys = [(low, value >> low & (1 << high - low) - 1) for low, high in pairwise(edges)]
         candidates = {earlier for key in keys for earlier in seen[key]}
         distances = [((value ^ values[earlier]).bit_count(), earlier) for earlier in candidates]
         if distances and min(distances)[0] <= max_bits:

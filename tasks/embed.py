@@ -5,7 +5,7 @@
 Each of the three is computed once: an edited caption costs two contexts, a new image costs its own three entries.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from dopsd.families.catalogue import family
 from dopsd.family import Encoder
 from dopsd.placement import fastest
 from dopsd.pretrained import revision
+from tasks.batches import batches
 from tasks.dataset import Pair, dataset
-from tasks.entries import KINDS, Origin, assembled
+from tasks.entries import KINDS, Kind, Origin, assembled
 from tasks.folders import Row, sha256_of_file, write_manifest, write_rows
 from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.progress import track
-from tasks.store import Reuse, fetch, in_chunks, store, tell
+from tasks.shelf import Shelf, store, tell
 
 Load = Callable[[], Encoder]
 
@@ -28,23 +29,32 @@ Load = Callable[[], Encoder]
 def run(params: Params, room: Room) -> None:
     """Fill `data/embeddings`; raises ValueError naming the key of a size that the family can't encode."""
     settings, folder = params.embed, room.writes["embeddings"]
+    pairs = dataset(room, settings.image_side_px)
+    shelves, computed = _shelves(pairs, params, room), set[int]()
+    for kind, shelf in shelves.items():
+        missing = sorted(shelf.missing(), key=lambda position: len(pairs[position].caption))  # like lengths meet
+        pieces = batches(missing, settings.batch_size)
+        shelf.fill(track(pieces, len(pieces), f"embed {kind}"))
+        computed |= set(missing)
+    index = [
+        _written(pair, {kind: shelf[position] for kind, shelf in shelves.items()}, folder)
+        for position, pair in enumerate(pairs)
+    ]
+    write_rows(folder / "index.jsonl", index)
+    write_manifest(folder, "embed", settings.model_dump(mode="json"), {"entries": len(index)})
+    damaged = [path for shelf in shelves.values() for path in shelf.kept.damaged]
+    tell("embed", len(computed), len(pairs), damaged, room)
+
+
+def _shelves(pairs: Sequence[Pair], params: Params, room: Room) -> dict[str, Shelf]:
+    """Lay out what is needed of each kind; the encoder is loaded for the first entry that is missing."""
     weights = revision(room.reads["base"]), revision(room.reads["vlm"])
     origin = Origin(params.models.family, *weights, str(fastest().dtype))
     encoder = cache(partial(_loaded, params, room))
-    stores = {name: store(room, name) for name in KINDS}
-    index, reuse = list[Row](), Reuse()
-    for chunk in in_chunks(dataset(room, settings.image_side_px)):
-        found, missed = {}, set[int]()
-        for name in KINDS:
-            keys = [KINDS[name].key(pair, origin) for pair in chunk]
-            make = partial(_made, name, chunk, settings.batch_size, encoder)
-            found[name], fresh = fetch(stores[name], keys, make)
-            missed |= fresh
-        index += [_written(pair, {name: found[name][at] for name in KINDS}, folder) for at, pair in enumerate(chunk)]
-        reuse += Reuse(len(missed), len(chunk) - len(missed))
-    write_rows(folder / "index.jsonl", index)
-    write_manifest(folder, "embed", settings.model_dump(mode="json"), {"entries": len(index)})
-    tell("embed", reuse, stores.values(), room)
+    return {
+        name: Shelf(store(room, name), [kind.key(pair, origin) for pair in pairs], partial(_made, kind, pairs, encoder))
+        for name, kind in KINDS.items()
+    }
 
 
 def _loaded(params: Params, room: Room) -> Encoder:
@@ -58,13 +68,8 @@ def _loaded(params: Params, room: Room) -> Encoder:
     return encoder
 
 
-def _made(
-    name: str, pairs: Sequence[Pair], batch_size: int, encoder: Load, positions: Sequence[int]
-) -> Iterator[tuple[int, bytes]]:
-    """Compute one kind of entry at `positions`; captions of like length meet, for the encoder batches equal ones."""
-    ordered = sorted(positions, key=lambda position: (len(pairs[position].caption), position))
-    for batch in track(in_chunks(ordered, batch_size), -(-len(ordered) // batch_size), f"embed {name}"):
-        yield from zip(batch, KINDS[name].make(encoder(), [pairs[position] for position in batch]), strict=True)
+def _made(kind: Kind, pairs: Sequence[Pair], encoder: Load, positions: Sequence[int]) -> list[bytes]:
+    return kind.make(encoder(), [pairs[position] for position in positions])
 
 
 def _written(pair: Pair, entries: dict[str, bytes], folder: Path) -> Row:

@@ -1,7 +1,7 @@
 """The three things that are computed for an image and kept: what makes each, and everything that its key must name.
 
-    kind = KINDS["teacher"]
-    kind.key(pair, origin), kind.make(encoder, [pair])
+>>> KINDS["teacher"].key(pair, origin)
+>>> KINDS["teacher"].make(encoder, [pair])
 """
 
 from collections.abc import Callable, Mapping, Sequence

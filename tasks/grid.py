@@ -1,6 +1,6 @@
 """Pictures in rows and columns, with words beside and above them, as one picture.
 
-    grid({"target": [a, b], "adapter": [c, d]}, ["on red", "on blue"]).save("grid.png")
+>>> grid({"target": [a, b], "adapter": [c, d]}, ["on red", "on blue"]).save("grid.png")
 """
 
 import io

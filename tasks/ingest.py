@@ -66,11 +66,18 @@ def _take(file: SourceFile, settings: Ingest, intake: Intake) -> None:
     try:
         data = file.read()
         if file.name.lower().endswith(CAPTION_SUFFIX):
-            intake.captions[_key(file.name)] = (file.name, written(data, settings.max_caption_characters))
+            _note_caption(file.name, written(data, settings.max_caption_characters), intake)
         else:
             intake.images.append(_stored(file.name, data, settings, intake.folder))
     except Unusable as refusal:
         intake.refused.append(_set_aside(file.name, data, refusal, intake.folder))
+
+
+def _note_caption(name: str, text: str, intake: Intake) -> None:
+    """Keep a caption until its image is known; raises Unusable where two have the same name."""
+    earlier, _ = intake.captions.setdefault(_key(name), (name, text))
+    if earlier != name:
+        raise Unusable(f"{earlier} is a caption for the same image", "keep one of the two")
 
 
 def _key(name: str) -> str:
@@ -101,6 +108,7 @@ def _set_aside(name: str, data: bytes | None, refusal: Unusable, folder: Path) -
 def _captioned(intake: Intake) -> list[ImageRow]:
     """Join images and captions; a caption that finds no image is set aside, one that says nothing is noted."""
     refused = {_key(row.source): row for row in intake.refused}
+    texts = {key: row for key, row in refused.items() if row.source.lower().endswith(CAPTION_SUFFIX)}
     waiting, joined = dict(intake.captions), []
     for image in intake.images:
         key = _key(image.source)
@@ -108,8 +116,8 @@ def _captioned(intake: Intake) -> list[ImageRow]:
         notes = image.notes
         if name and not text:
             notes += (f"{name} is empty: counted as no caption",)
-        if not name and key in refused:
-            notes += (f"{refused[key].source} is in quarantine: {refused[key].reason}",)
+        if not name and key in texts:
+            notes += (f"{texts[key].source} is in quarantine: {texts[key].reason}",)
         joined.append(replace(image, caption=text or None, notes=notes))
     for key, (name, text) in waiting.items():
         reason = f"its image {refused[key].source} is in quarantine" if key in refused else "no image of this name"
@@ -129,16 +137,16 @@ def _told_apart(images: Sequence[ImageRow], settings: Ingest, intake: Intake) ->
         unused = image.caption if image.caption != first[image.id].caption else None
         reason = f"same pixels as {kept.source}" + (f"; its caption is not used: {unused}" if unused else "")
         intake.refused.append(QuarantineRow(image.source, reason, "delete one of the two", None))
-    images = list(first.values())
-    for pair in reversed(near([image.phash for image in images], settings.near_duplicate_bits)):
-        later, mend = images[pair.later], "delete one, or set ingest.near_duplicates to keep"
-        twin = f"nearly {images[pair.earlier].source}: {pair.bits} of 64 bits of their looks differ"
+    unlike = list(first.values())
+    for pair in reversed(near([image.phash for image in unlike], settings.near_duplicate_bits)):
+        later, mend = unlike[pair.later], "delete one, or set ingest.near_duplicates to keep"
+        twin = f"nearly {unlike[pair.earlier].source}: {pair.bits} of 64 bits of their looks differ"
         if settings.near_duplicates == "drop":
             intake.refused.append(QuarantineRow(later.source, twin, mend, None))
-            del images[pair.later]
+            del unlike[pair.later]
         else:
-            images[pair.later] = replace(later, notes=(*later.notes, twin))
-    return images
+            unlike[pair.later] = replace(later, notes=(*later.notes, twin))
+    return unlike
 
 
 def _nothing(source: Path, intake: Intake) -> str:

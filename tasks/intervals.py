@@ -1,6 +1,6 @@
 """Intervals in JSON: an end that is infinite, or a mean that is no number, is null there.
 
-    from_json(as_json(Interval(0.1, -math.inf, math.inf, 1)))
+>>> from_json(as_json(Interval(0.1, -math.inf, math.inf, 1)))
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Ask before the GPU hours are spent: is the teacher, who sees the picture, better than the student at all?
+"""Ask, before GPU hours are spent, whether the teacher, who sees the picture, is better than the student at all.
 
     python -m tasks run probe
 

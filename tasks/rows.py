@@ -1,6 +1,6 @@
 """What a line of images.jsonl, quarantine.jsonl and captions.jsonl says.
 
-    rows = read(Path("data/images/images.jsonl"), ImageRow)
+>>> rows = read(Path("data/images/images.jsonl"), ImageRow)
 """
 
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from tasks.folders import read_rows, write_rows
+from tasks.folders import Row, read_rows, write_rows
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,13 @@ def read(path: Path, kind: type[AnyRow]) -> list[AnyRow]:
     for row in rows:
         if strange := set(row) ^ known:
             raise ValueError(f"{path}: keys {sorted(strange)} missing or unknown; run the stage that writes it again")
-    return [kind(**{key: tuple(value) if key == "notes" else value for key, value in row.items()}) for row in rows]
+    return [kind(**_frozen(row)) for row in rows]
 
 
 def write(path: Path, rows: Iterable[AnyRow], *, key: str = "id") -> None:
     """Write rows as JSON Lines, sorted by `key`."""
     write_rows(path, [asdict(row) for row in rows], key=key)
+
+
+def _frozen(row: Row) -> Row:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}

@@ -8,6 +8,7 @@ when `read` is called, by tasks.picture.Unusable.
 """
 
 import io
+import lzma
 import os
 import stat
 import tarfile
@@ -24,7 +25,10 @@ from tasks.picture import Unusable
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 Opened = Callable[[], IO[bytes] | None]
 _LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, KeyError)
+_BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, KeyError,
+    UnicodeDecodeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,6 @@ class SourceFile:
 
     name: str
     read: Callable[[], bytes]
-    path: Path | None = None  # where it lies by itself; a member of an archive has no path
 
     @property
     def is_skipped(self) -> bool:
@@ -41,23 +44,18 @@ class SourceFile:
         parts = PurePosixPath(self.name).parts
         return any(part.startswith(".") or part.lower() in _LEFT_BY_SYSTEMS for part in parts)
 
-    @property
-    def stem(self) -> str:
-        """Give the name without its last suffix: what an image and its caption share."""
-        return str(PurePosixPath(self.name).with_suffix(""))
-
 
 def files(folder: Path, max_bytes: int) -> Iterator[SourceFile]:
     """List every file below `folder`, by name; members of an archive are readable until the next file is asked for."""
     for path in sorted(_paths(folder), key=lambda path: path.relative_to(folder).as_posix()):
-        file = SourceFile(_shown(path.relative_to(folder).as_posix()), partial(_bytes_of, path, max_bytes), path)
-        if not path.name.lower().endswith(ARCHIVES) or file.is_skipped:
+        file = SourceFile(_shown(path.relative_to(folder).as_posix()), partial(_bytes_of, path, max_bytes))
+        if file.is_skipped or not path.name.lower().endswith(ARCHIVES) or not path.is_file():
             yield file
             continue
         try:
             yield from _members(path, file.name, max_bytes)
         except _BROKEN as error:
-            yield SourceFile(file.name, partial(_refuse, f"the archive is broken: {error}", "pack it again"), path)
+            yield SourceFile(file.name, partial(_refuse, f"the archive is broken: {error}", "pack it again"))
 
 
 def _paths(folder: Path) -> Iterator[Path]:

@@ -8,20 +8,14 @@ An entry is one line, the digest of its key and its bytes, and then the bytes. I
 in, so any number of processes may write at once; what is read is checked; any entry may be deleted at any time.
 """
 
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-from tasks.folders import sha256_of_bytes, sha256_of_json, write_bytes, write_json
-from tasks.pipeline import Room
+from tasks.folders import sha256_of_bytes, sha256_of_json, write_bytes
 
-T = TypeVar("T")
-
-CHUNK = 256
-"""Keys to fetch at a time."""
 _DIGEST = 64  # hex digits, then a newline
 _ABANDONED_S = 3600
 
@@ -62,61 +56,9 @@ class Store:
     def sweep(self) -> None:
         """Remove what writers that were killed left beside their places, once it is an hour old."""
         for path in self.folder.glob("*/.staged-*"):
-            if time.time() - path.stat().st_mtime > _ABANDONED_S:
-                path.unlink(missing_ok=True)
-
-
-def store(room: Room, kind: str) -> Store:
-    """Open the store of one kind of entries; all stages and all runs of a workspace share it."""
-    return Store(room.state.parent / "store" / kind)
-
-
-def in_chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
-    """Cut `items` into runs of `size`, the last one shorter."""
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-@dataclass(frozen=True)
-class Reuse:
-    """For how many images something was computed, and how many found all they need."""
-
-    computed: int = 0
-    reused: int = 0
-
-    def __add__(self, other: "Reuse") -> "Reuse":
-        """Count on."""
-        return Reuse(self.computed + other.computed, self.reused + other.reused)
-
-
-Compute = Callable[[Sequence[int]], Iterable[tuple[int, bytes]]]
-
-
-def fetch(kept: Store, keys: Sequence[str], compute: Compute) -> tuple[list[bytes], set[int]]:
-    """Read the entries of `keys`, let `compute` make the missing ones, and say at which positions it had to.
-
-    `compute` gets the positions that miss, equal keys once, and yields (position, bytes) as it goes: each is kept at
-    once, so that a run that dies has lost nothing it computed. It is not called where nothing misses. All entries are
-    held in memory: give it one chunk of keys at a time.
-    """
-    entries = {key: kept.read(key) for key in dict.fromkeys(keys)}
-    misses = [keys.index(key) for key, data in entries.items() if data is None]
-    if misses:
-        kept.sweep()
-        for position, data in compute(misses):
-            kept.write(keys[position], data)
-            entries[keys[position]] = data
-    found = [data for data in map(entries.get, keys) if data is not None]
-    assert len(found) == len(keys), "compute left an entry out"
-    return found, set(misses)
-
-
-def tell(stage: str, reuse: Reuse, stores: Iterable[Store], room: Room) -> None:
-    """Say what a stage computed and reused, on stderr and in `runs/<stage>/reuse.json`; damaged entries by name."""
-    damaged = [path for kept in stores for path in kept.damaged]
-    for path in damaged:
-        print(f"  {stage}: the entry {path} was damaged and is computed again", file=sys.stderr)
-    print(f"  {stage}: {reuse.computed} computed, {reuse.reused} reused", file=sys.stderr)
-    write_json(room.state / "reuse.json", asdict(reuse) | {"damaged": len(damaged)})
+            with suppress(FileNotFoundError):  # another process finished it, or sweeps too
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink()
 
 
 def _seal(key: str, data: bytes) -> bytes:

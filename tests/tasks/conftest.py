@@ -1,68 +1,13 @@
-"""A workspace in which stages run one after another, in this process, on the models of the repository."""
+"""Lend a workspace to the tests of stages."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-import yaml
-from accelerate.state import AcceleratorState
-
-from recipes.tiny.samples import write_samples
-from tasks import runner
-from tasks.folders import read_json
-from tasks.pipeline import stage
-
-ROOT = Path(__file__).parents[2]
-MODELS = ROOT / "models" if (ROOT / "models").is_dir() else Path("/work/tiny-runs/models")
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """A root with params.yaml, samples and panels; `run` runs stages as `python -m tasks run` does."""
-
-    root: Path
-    params: dict[str, Any]
-
-    def change(self, key: str, value: object) -> None:
-        """Set one value of params.yaml, by section and name."""
-        section, _, name = key.partition(".")
-        self.params[section][name] = value
-        (self.root / "params.yaml").write_text(yaml.safe_dump(self.params))
-
-    def run(self, *stages: str) -> None:
-        """Run stages in the order they are named in."""
-        for name in stages:
-            runner.run(stage(name), self.root)
-
-    def json(self, path: str) -> Any:
-        """Read a JSON file of the workspace."""
-        return read_json(self.root / path)
+from workspace import Workspace, laid_out
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Lay out a workspace with the sample pictures, and go there."""
-    torch.set_num_threads(1)
-    AcceleratorState._reset_state(reset_partial_state=True)
+    """Lay out a workspace and go there."""
     monkeypatch.chdir(tmp_path)
-    write_samples(tmp_path / "photos")
-    (tmp_path / "panels").mkdir()
-    (tmp_path / "panels" / "novel.txt").write_text("# C\na [V] on a red background\na [V] on a tiled blue background\n")
-    (tmp_path / "panels" / "retention.txt").write_text("a red plain circle on a blue background\na pink plain ring\n")
-    names = {"base": "tiny-z-image", "vlm": "tiny-qwen3-vl", "dino": "tiny-dino", "clip": "tiny-clip"}
-    params = {
-        "models": {"family": "z-image", **{key: str(MODELS / name) for key, name in names.items()}},
-        "ingest": {"source": "photos"},
-        "caption": {"instruction": 'Describe this image in one sentence. Call its main subject "[V]".'},
-        "embed": {"image_side_px": 40, "batch_size": 4},
-        "probe": {"seeds": [0, 1], "accept_weak_teacher": True},
-        "train": {"iterations": 4, "batch_size": 2, "rank": 4, "alpha": 4, "checkpoint_every": 2, "precision": "fp32"},
-        "evaluate": {
-            "novel": "panels/novel.txt", "retention": "panels/retention.txt", "class_noun": "star", "num_rewrites": 3,
-        },  # fmt: skip
-    }
-    made = Workspace(tmp_path, params)
-    made.change("train.seed", 0)
-    return made
+    return laid_out(tmp_path)

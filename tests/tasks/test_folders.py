@@ -22,7 +22,7 @@ from tasks.folders import (
 
 
 def test_rows_come_back_sorted_and_unchanged(tmp_path: Path) -> None:
-    rows = [{"id": "b", "caption": "звезда, \u2028 \"quoted\""}, {"id": "a", "caption": None}]
+    rows = [{"id": "b", "caption": 'звезда, \u2028 "quoted"'}, {"id": "a", "caption": None}]
     write_rows(tmp_path / "rows.jsonl", rows)
     assert read_rows(tmp_path / "rows.jsonl") == sorted(rows, key=lambda row: row["id"])
 
@@ -55,7 +55,7 @@ def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path: Path, monkeypatc
     path = tmp_path / "rows.jsonl"
     write_bytes(path, b"old")
 
-    def no_space(descriptor: int) -> None:
+    def no_space(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", no_space)

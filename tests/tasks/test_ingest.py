@@ -11,11 +11,14 @@ from PIL import Image
 
 from tasks import ingest, rows
 from tasks.folders import read_json, sha256_of_bytes, sha256_of_folder
-from tasks.params import Ingest, Models, Params
+from tasks.params import parse
 from tasks.pipeline import Room
 from tasks.rows import ImageRow, QuarantineRow
 
-MODELS = Models(family="z-image", base="base", vlm="vlm", dino="dino", clip="clip")
+ELSEWHERE = {
+    "models": {"family": "z-image", "base": "base", "vlm": "vlm", "dino": "dino", "clip": "clip"},
+    "evaluate": {"novel": "novel.txt", "retention": "retention.txt"},
+}
 
 
 class Dataset:
@@ -33,7 +36,7 @@ def ingested(source: Path, **settings: object) -> Dataset:
     """Run the stage over `source` into a fresh folder."""
     target = source.parent / f"images-{len(list(source.parent.iterdir()))}"
     target.mkdir()
-    params = Params(models=MODELS, ingest=Ingest(source=str(source), **settings))  # type: ignore[arg-type]
+    params = parse({**ELSEWHERE, "ingest": {"source": str(source), **settings}})
     ingest.run(params, Room(reads={"source": source}, writes={"images": target}, state=source.parent / "state"))
     return Dataset(target)
 
@@ -79,7 +82,10 @@ def test_the_same_folder_twice_is_the_same_bytes(source: Path) -> None:
     assert sha256_of_folder(ingested(source).folder) == sha256_of_folder(ingested(source).folder)
 
 
-@pytest.mark.parametrize("name", ["two words.png", "звезда.png", "星 1.png", "é\u0301.png", "a'b\"c&d.png", "UPPER.PNG"])
+NAMES = ["two words.png", "звезда.png", "星 1.png", "é\u0301.png", "a'b\"c&d.png", "UPPER.PNG"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_any_name_is_kept_as_its_owner_wrote_it(source: Path, name: str) -> None:
     (source / "deep er").mkdir()
     (source / "deep er" / name).write_bytes(png(2))
@@ -192,6 +198,18 @@ def test_the_caption_of_an_image_in_quarantine_is_told(source: Path) -> None:
     (source / "bad.txt").write_text("a [V] star")
     refused = ingested(source).refused
     assert "its image bad.png is in quarantine" in refused["bad.txt"].reason
+
+
+def test_of_two_captions_for_one_image_the_second_is_told(source: Path) -> None:
+    (source / "good.TXT").write_text("another [V]")
+    data = ingested(source)
+    assert data.images["good.png"].caption == "another [V]"
+    assert "good.TXT is a caption for the same image" in data.refused["good.txt"].reason
+
+
+def test_an_archive_that_is_no_file_is_never_waited_for(source: Path) -> None:
+    os.mkfifo(source / "pack.zip")
+    assert "a pipe" in ingested(source).refused["pack.zip"].reason
 
 
 def test_of_equal_pixels_the_first_stays_and_the_other_is_told(source: Path) -> None:

@@ -6,20 +6,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tasks.store import Store, fetch, key_of
+from tasks.shelf import Shelf
+from tasks.store import Store, key_of
 
 KEYS = [key_of({"image": name, "schema": 1}) for name in "abcdef"]
 
 
-def shouted(positions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+def shouted(positions: Sequence[int]) -> Iterator[bytes]:
     """Compute the entries of the tests."""
     for position in positions:
-        yield position, f"entry {position}".encode()
+        yield f"entry {position}".encode()
+
+
+def filled(store: Store, keys: Sequence[str], make: Callable[[Sequence[int]], Iterable[bytes]] = shouted) -> list[int]:
+    """Fill a shelf; give what was missing."""
+    shelf = Shelf(store, keys, make)
+    missing = shelf.missing()
+    shelf.fill([missing])
+    return missing
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -43,9 +52,10 @@ def test_one_flipped_bit_is_told_and_computed_again(tmp_path: Path, position: in
     entry = bytearray(store.path(KEYS[0]).read_bytes())
     entry[position] ^= 1
     store.path(KEYS[0]).write_bytes(entry)
-    assert fetch(store, KEYS[:1], shouted) == ([b"entry 0"], {0})
+    assert filled(store, KEYS[:1]) == [0]
     assert store.damaged == [store.path(KEYS[0])]
-    assert fetch(store, KEYS[:1], shouted) == ([b"entry 0"], set())
+    assert store.read(KEYS[0]) == b"entry 0"
+    assert filled(store, KEYS[:1]) == []
 
 
 def test_a_truncated_entry_and_one_under_the_wrong_name_are_damaged(tmp_path: Path) -> None:
@@ -59,27 +69,28 @@ def test_a_truncated_entry_and_one_under_the_wrong_name_are_damaged(tmp_path: Pa
 
 
 def test_only_what_is_missing_is_computed_and_equal_keys_once(tmp_path: Path) -> None:
-    store, asked = Store(tmp_path), []
+    keys = [*KEYS, KEYS[4]]
+    assert filled(Store(tmp_path), keys[:3]) == [0, 1, 2]
+    assert filled(Store(tmp_path), keys) == [3, 4, 5]
+    shelf = Shelf(Store(tmp_path), keys, shouted)
+    assert [shelf[position] for position in range(7)] == [f"entry {n}".encode() for n in (0, 1, 2, 3, 4, 5, 4)]
 
-    def compute(positions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-        asked.append(list(positions))
-        return shouted(positions)
 
-    fetch(store, KEYS[:3], compute)
-    data, missed = fetch(store, [*KEYS, KEYS[4]], compute)
-    assert asked == [[0, 1, 2], [3, 4, 5]]
-    assert data == [f"entry {number}".encode() for number in (0, 1, 2, 3, 4, 5, 4)]
-    assert missed == {3, 4, 5}
+def test_an_entry_deleted_while_it_is_needed_is_made_again(tmp_path: Path) -> None:
+    shelf = Shelf(Store(tmp_path), KEYS, shouted)
+    shelf.fill([shelf.missing()])
+    shelf.kept.path(KEYS[2]).unlink()
+    assert [shelf[position] for position in range(6)] == list(shouted(range(6)))
 
 
 def test_a_run_that_dies_keeps_what_it_computed(tmp_path: Path) -> None:
-    def failing(positions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    def failing(positions: Sequence[int]) -> Iterator[bytes]:
         yield from shouted(positions[:2])
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        fetch(Store(tmp_path), KEYS, failing)
-    assert fetch(Store(tmp_path), KEYS, shouted)[1] == {2, 3, 4, 5}
+        filled(Store(tmp_path), KEYS, failing)
+    assert filled(Store(tmp_path), KEYS) == [2, 3, 4, 5]
 
 
 def test_a_writer_killed_at_any_moment_leaves_whole_entries_only(tmp_path: Path) -> None:
@@ -136,6 +147,6 @@ def test_a_thousand_hits_take_less_than_a_millisecond_each(tmp_path: Path) -> No
     store, keys = Store(tmp_path), [key_of({"number": number}) for number in range(1000)]
     for key in keys:
         store.write(key, bytes(20_000))
-    began = time.perf_counter()
-    assert fetch(store, keys, shouted)[1] == set()
-    assert time.perf_counter() - began < 1
+    began = time.process_time()
+    assert filled(store, keys) == []
+    assert time.process_time() - began < 1

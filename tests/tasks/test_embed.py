@@ -1,0 +1,106 @@
+"""Each image is computed once, whatever the order, the batch or the accident."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from workspace import Workspace
+
+from tasks import embed
+from tasks.folders import sha256_of_folder
+
+
+@pytest.fixture
+def captioned(workspace: Workspace) -> Workspace:
+    """Keep five pictures, each with a caption of its own length."""
+    for number, path in enumerate(sorted((workspace.root / "photos").glob("*.png"))):
+        if number < 5:
+            path.with_suffix(".txt").write_text(f"a [V] star number {'very ' * number}")
+        else:
+            path.unlink()
+            path.with_suffix(".txt").unlink(missing_ok=True)
+    workspace.run("ingest", "caption")
+    return workspace
+
+
+def embedded(workspace: Workspace) -> tuple[dict[str, int], str]:
+    """Run the stage; give what it computed and reused, and the digest of what it wrote."""
+    workspace.run("embed")
+    return workspace.json("runs/embed/reuse.json"), sha256_of_folder(workspace.root / "data" / "embeddings")
+
+
+def entries(workspace: Workspace, kind: str) -> list[Path]:
+    """List the store's entries of one kind."""
+    return sorted((workspace.root / "runs" / "store" / kind).glob("??/*"))
+
+
+def test_a_second_run_computes_nothing_and_loads_no_model(
+    captioned: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, digest = embedded(captioned)
+    assert first == {"computed": 5, "reused": 0, "damaged": 0}
+    monkeypatch.setattr(embed, "family", None)  # loading one would fail
+    assert embedded(captioned) == ({"computed": 0, "reused": 5, "damaged": 0}, digest)
+
+
+def test_a_new_image_is_the_only_one_computed(captioned: Workspace) -> None:
+    embedded(captioned)
+    Image.effect_noise((50, 40), 60).convert("RGB").save(captioned.root / "photos" / "new.png")
+    (captioned.root / "photos" / "new.txt").write_text("another [V]")
+    captioned.run("ingest", "caption")
+    assert embedded(captioned)[0] == {"computed": 1, "reused": 5, "damaged": 0}
+
+
+def test_an_edited_caption_costs_two_contexts_and_no_latents(captioned: Workspace) -> None:
+    embedded(captioned)
+    next((captioned.root / "photos").glob("*.txt")).write_text("an edited [V]")
+    captioned.run("ingest", "caption")
+    assert embedded(captioned)[0] == {"computed": 1, "reused": 4, "damaged": 0}
+    assert [len(entries(captioned, kind)) for kind in ("student", "teacher", "latents")] == [6, 6, 5]
+
+
+def test_a_removed_image_costs_nothing(captioned: Workspace) -> None:
+    embedded(captioned)
+    next((captioned.root / "photos").glob("*.png")).unlink()
+    captioned.run("ingest", "caption")
+    assert embedded(captioned)[0] == {"computed": 0, "reused": 4, "damaged": 0}
+
+
+def test_batches_of_one_write_the_same_bytes_as_batches_of_many(captioned: Workspace) -> None:
+    entry = "data/embeddings/entries"
+    embedded(captioned)
+    together = sha256_of_folder(captioned.root / entry)
+    for kind in ("student", "teacher", "latents"):
+        for path in entries(captioned, kind):
+            path.unlink()
+    captioned.change("embed.batch_size", 1)
+    assert embedded(captioned)[0]["computed"] == 5
+    assert sha256_of_folder(captioned.root / entry) == together
+
+
+def test_a_flipped_byte_is_told_and_computed_again(captioned: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    _, digest = embedded(captioned)
+    path = entries(captioned, "latents")[2]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    entries(captioned, "teacher")[0].unlink()
+    reuse, again = embedded(captioned)
+    assert again == digest
+    assert reuse["damaged"] == 1
+    assert 1 <= reuse["computed"] <= 2
+    assert f"{path} was damaged and is computed again" in capsys.readouterr().err
+
+
+def test_a_size_that_the_family_cannot_encode_is_told_with_its_key(captioned: Workspace) -> None:
+    captioned.change("embed.image_side_px", 43)
+    with pytest.raises(ValueError, match=r"embed\.image_side_px is 43: the family needs a multiple of 8, such as 40"):
+        captioned.run("embed")
+    assert not (captioned.root / "data" / "embeddings").exists()
+
+
+def test_another_size_is_another_entry_but_the_same_student(captioned: Workspace) -> None:
+    embedded(captioned)
+    captioned.change("embed.image_side_px", 48)
+    assert embedded(captioned)[0]["computed"] == 5
+    assert [len(entries(captioned, kind)) for kind in ("student", "teacher", "latents")] == [5, 10, 10]
