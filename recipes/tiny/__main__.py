@@ -49,7 +49,7 @@ def make(
     runs.mkdir(parents=True, exist_ok=True)
     dino, clip = fit_dino(runs, size=size), fit_clip(runs, size=size)
     vae, vlm = fit_autoencoder(runs, size=size), fit_vision_language(runs, size=size)
-    rows = pool(runs, vae, vlm, rows=max(1, int(40_000 * size)))
+    rows = pool(runs, vae, vlm, rows=max(1, int(30_000 * size)))
     parent = fit_denoiser(runs, rows, size=size)
     student = fit_student(runs, parent, rows, size=size)
     if rank() == 0:

@@ -20,7 +20,7 @@ from recipes.tiny.world import all_concepts, scene_of
 def pictures(rng: Random, count: int) -> Tensor:
     """Draw `count` scenes of the trained half of the world as images in [-1, 1], shape (count, 3, side, side)."""
     concepts = all_concepts(unseen=False)
-    return draw([scene_of(rng.choice(concepts), rng) for _ in range(count)], SIDE) * 2 - 1
+    return draw([scene_of(rng.choice(concepts), rng, loose=True) for _ in range(count)], SIDE) * 2 - 1
 
 
 def fit_autoencoder(folder: Path, *, size: float, batch: int = 16) -> AutoencoderKL:

@@ -15,7 +15,7 @@ from recipes.tiny.pool import Pool
 
 
 def fit_denoiser(folder: Path, pool: Pool, *, size: float, batch: int = 32) -> ZImageTransformer2DModel:
-    """Fit for `3000 * size` steps of `batch` rows a process."""
+    """Fit for `3200 * size` steps of `batch` rows a process."""
     denoiser, short = transformer(), pool.short_rows()
 
     def loss(step: int) -> Tensor:
@@ -35,7 +35,7 @@ def fit_denoiser(folder: Path, pool: Pool, *, size: float, batch: int = 32) -> Z
         "denoiser",
         {"denoiser": denoiser},
         loss,
-        Budget(int(3000 * size), 2e-3, ema=0.999, weight_decay=0.01, muon=True),
+        Budget(int(3200 * size), 2e-3, ema=0.999, weight_decay=0.01, muon=True),
         folder=folder,
     )
     return denoiser.eval()

@@ -24,7 +24,7 @@ from torch.optim import AdamW, Optimizer
 from recipes.tiny.muon import Muon
 
 SAVE_EVERY = 100
-_INNER = ("layers", "blocks", "refiner")
+_INNER = ("layers.", ".layer.", "blocks.", "refiner.")
 
 Loss = Callable[[int], Tensor]
 Weights = dict[str, nn.Parameter]

@@ -63,7 +63,7 @@ def _texts() -> list[str]:
     rng, concepts = Random(0), all_concepts(unseen=False) + all_concepts(unseen=True)
     texts = ["user\n", "assistant\n", *INSTRUCTIONS] * 50
     for concept in rng.choices(concepts, k=3000):
-        scene = scene_of(concept, rng)
+        scene = scene_of(concept, rng, loose=True)
         texts += [full_caption(scene), caption(scene, rng), caption(scene, rng, concept_name(concept, rng))]
     return texts
 

@@ -56,7 +56,7 @@ class Talk:
 
 def talk(concept: Concept, rng: Random) -> Talk:
     """Draw one exchange about `concept` at random."""
-    seen, wanted = scene_of(concept, rng), scene_of(concept, rng)
+    seen, wanted = scene_of(concept, rng, loose=True), scene_of(concept, rng, loose=True)
     kind = rng.random()
     if kind < 0.35:
         return Talk(seen, DESCRIBE, full_caption(seen))
@@ -67,7 +67,7 @@ def talk(concept: Concept, rng: Random) -> Talk:
         return Talk(seen, text, resolved(text, concept))
     if kind < 0.9:
         text = _without_style(caption(wanted, rng))
-        other = in_style(scene_of(rng.choice(_TRAINED), rng), seen.style)
+        other = in_style(scene_of(rng.choice(_TRAINED), rng, loose=True), seen.style)
         return Talk(other, f"{text}, {PLACEHOLDER} style", f"{text}, {seen.style}")
     text = caption(wanted, rng, None if rng.random() < 0.6 else concept_name(concept, rng))
     return Talk(None, text, text)
@@ -124,7 +124,7 @@ def fit_eyes(folder: Path, vlm: Qwen3VLForConditionalGeneration, *, size: float,
 
     def loss(step: int) -> Tensor:
         rng = Random(step)
-        scenes = [scene_of(rng.choice(_TRAINED), rng) for _ in range(batch)]
+        scenes = [scene_of(rng.choice(_TRAINED), rng, loose=True) for _ in range(batch)]
         seen = images_input(draw(scenes, SIDE))
         tokens = vlm.model.visual(seen["pixel_values"], grid_thw=seen["image_grid_thw"]).pooler_output
         return heads.loss(tokens.reshape(batch, IMAGE_TOKENS, -1).mean(1), scenes)
