@@ -2,8 +2,8 @@
 
     dopsd --help
 
-Exit codes: 0 done (a rejected adapter is a result, too), 1 a mistake or a failed stage, 2 the command line is wrong (or,
-for `plan --detailed-exitcode`, there is work), 3 something before --from is stale, 4 the teacher is too weak.
+Exit codes: 0 done (a rejected adapter is a result, too), 1 a mistake or a failed stage, 2 the command line is wrong
+(for `plan --detailed-exitcode`: there is work), 3 something before --from is stale, 4 the teacher is too weak.
 """
 
 import importlib
@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -53,11 +54,7 @@ def show_plan(
         sources(load(ROOT), ROOT)
         rows = plan(ROOT)
     if as_json:
-        print(
-            json.dumps(
-                {"stages": [{"name": row.name, "decision": row.decision, "reasons": row.reasons} for row in rows]}
-            )
-        )
+        print(json.dumps({"stages": [asdict(row) for row in rows]}))
     else:
         Console(highlight=False).print(_table(rows))
     if detailed_exitcode and not all(row.is_idle for row in rows):

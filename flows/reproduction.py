@@ -3,7 +3,6 @@
 reproduce("caption", is_forced=False)
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dvc.cli import main as dvc
+
+from tasks.process import end_with_starter
 from tasks.runner import RUNS, history
 
-_PR_SET_PDEATHSIG = 1
 _PATIENCE_S = 5.0
 
 
@@ -27,7 +28,7 @@ def reproduce(name: str, *, is_forced: bool) -> bool:
 
     DVC's own remarks go to runs/<stage>/dvc.log, the stage's progress and every complaint to our stderr.
     """
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", name, *(["--force"] if is_forced else [])]
+    command = [sys.executable, "-m", __name__, "repro", "--single-item", name, *(["--force"] if is_forced else [])]
     log, known = RUNS / name / "dvc.log", len(history(Path()))
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as remarks, _child(command, _environment(), remarks.fileno()) as child:
@@ -44,10 +45,7 @@ def _environment() -> Mapping[str, str]:
 @contextmanager
 def _child(command: Sequence[str], environment: Mapping[str, str], stdout: int) -> Iterator[subprocess.Popen[bytes]]:
     """Lend a process in a group of its own; none of the group is left when the block ends, or when we are killed."""
-    # what runs between fork and exec is one system call; a lock that another thread holds can't stop it
-    child = subprocess.Popen(  # noqa: PLW1509
-        command, env=environment, stdout=stdout, process_group=0, preexec_fn=_die_with_parent
-    )
+    child = subprocess.Popen(command, env=environment, stdout=stdout, process_group=0)
     try:
         yield child
     finally:
@@ -65,7 +63,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process with the one that started it: no orphan goes on writing after a kill."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+if __name__ == "__main__":
+    end_with_starter()
+    sys.exit(dvc(sys.argv[1:]))

@@ -7,12 +7,10 @@ python -m tasks parent v3
 """
 
 import argparse
-import ctypes
 import errno
 import importlib
 import json
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,13 +19,13 @@ from pathlib import Path
 from tasks import params, runner, weak_teacher
 from tasks.environment import settle
 from tasks.pipeline import PLACES, STAGES, stage
+from tasks.process import end_with_starter
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do one command in the current folder: 0 when done, 1 for a user's mistake, which is told, 4 for a weak teacher."""
+    """Do one command in the current folder: 0 when done, 1 for a user's mistake, told, 4 for a weak teacher."""
     settle()
     asked = _parser().parse_args(arguments)
     root = Path()
@@ -40,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name = params.load(root).register.model
             print(importlib.import_module("tasks.registry").fetch(name, asked.version, root))
         else:
-            _die_with_parent()
+            if "DVC_STAGE" in os.environ:  # DVC, when killed, leaves its children alive
+                end_with_starter()
             runner.run(stage(asked.stage), root)
     except weak_teacher.WeakTeacher as refusal:
         return _told(asked, refusal, root, weak_teacher.EXIT_CODE)
@@ -89,15 +88,6 @@ def _told(asked: argparse.Namespace, mistake: Exception, root: Path, code: int) 
     place.write_text("".join(traceback.format_exception(mistake)))
     print(f"{what}: {text}", file=sys.stderr, flush=True)
     return code
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when the one that started it ends: DVC leaves its children alive when killed."""
-    if sys.platform != "linux" or "DVC_STAGE" not in os.environ:
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:
-        sys.exit("the process that started this stage is gone")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 Needs grimp, of the extra `dev`; dvc.yaml is committed, so that running the pipeline does not.
 """
 
+import ast
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,8 +22,6 @@ DVC_FILE = Path("dvc.yaml")
 ROOMS = ("tasks", "dopsd")
 _NO_TRACE = {"tasks.pipeline", "tasks.progress", "tasks.tracking"}
 """What leaves no trace in an output: the table (what matters of it is in dvc.yaml), the bar, the way to MLflow."""
-_ON_DEMAND = {"dopsd.families.catalogue": "dopsd.families"}
-"""Modules that import others by name: everything in the package on the right counts as imported."""
 _HEADER = (
     "# Rendered by `python -m tasks.dvcfile` from tasks/pipeline.py and the import graph; don't edit it by hand.\n"
 )
@@ -78,17 +77,31 @@ def _closure(module: str, graph: grimp.ImportGraph) -> set[str]:
             continue
         reached.add(found)
         waiting += graph.find_modules_directly_imported_by(found)
-        if found in _ON_DEMAND:
-            waiting += graph.find_descendants(_ON_DEMAND[found])
+        waiting += _imported_by_name(found, graph)
     return reached
 
 
+def _imported_by_name(module: str, graph: grimp.ImportGraph) -> list[str]:
+    """List the modules that stand as text in a module with `import_module`; raises ValueError where there are none."""
+    text = _file(module).read_text(encoding="utf-8")
+    if "import_module(" not in text:
+        return []
+    said = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+    if not (named := sorted(said & graph.modules)):
+        raise ValueError(f"{module} imports by names that don't stand in it: changes of those modules would go unseen")
+    return named
+
+
 def _path(module: str) -> str | None:
-    """Find a module's file; a package holds a docstring and nothing that could matter."""
+    """Give a module's file from the root; a package holds a docstring and nothing that could matter."""
+    path = _file(module)
+    return None if path.name == "__init__.py" else path.relative_to(Path.cwd()).as_posix()
+
+
+def _file(module: str) -> Path:
     spec = find_spec(module)
     assert spec and spec.origin, f"{module} has no file"
-    path = Path(spec.origin)
-    return None if path.name == "__init__.py" else path.relative_to(Path.cwd()).as_posix()
+    return Path(spec.origin)
 
 
 if __name__ == "__main__":

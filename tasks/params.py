@@ -6,7 +6,7 @@ The defaults are the paper's recipe (dopsd.recipe) and live in code alone; param
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -100,14 +100,31 @@ class Params:
 
 def load(root: Path) -> Params:
     """Read params.yaml of a workspace; raises ValueError naming each key that is wrong and what to do."""
+    return parse(_read(root))
+
+
+def check_said(root: Path, keys: Iterable[str]) -> None:
+    """Ask for `keys` to be written out, even where a default would do: DVC compares what stands in the file.
+
+    Raises ValueError naming those that are not.
+    """
+    said = _read(root)
+    for key in keys:
+        section, _, name = key.partition(".")
+        if section not in said:
+            raise ValueError(f"{PARAMS_FILE}: {section} is missing; add `{section}: {{}}`")
+        if name and name not in said[section]:
+            raise ValueError(f"{PARAMS_FILE}: {key} is missing; add it, as other stages than {section} depend on it")
+
+
+def _read(root: Path) -> Any:
     path = root / PARAMS_FILE
     if not path.is_file():
         raise FileNotFoundError(f"there is no {PARAMS_FILE} in {root.resolve()}: go to the folder that holds it")
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{PARAMS_FILE} is not YAML: {error}") from error
-    return parse(said)
 
 
 def parse(said: object) -> Params:

@@ -19,6 +19,7 @@ from dvc.stage import PipelineStage
 from dvc.stage.cache import StageCache, _get_cache_hash
 from dvc.stage.serialize import to_single_stage_lockfile
 
+from tasks.params import check_said
 from tasks.pipeline import PLACES, STAGES, Stage
 
 
@@ -45,7 +46,11 @@ class Row:
 
 
 def plan(root: Path) -> list[Row]:
-    """Compare the workspace with dvc.lock, stage by stage from the left; raises what DVC raises for a broken file."""
+    """Compare the workspace with dvc.lock, stage by stage from the left.
+
+    Raises ValueError for a key that params.yaml must say, and what DVC raises for a broken file.
+    """
+    check_said(root, (key for stage in STAGES for key in stage.params))
     with Repo(str(root)) as repo:
         known = {row.name: row for row in repo.index.stages if isinstance(row, PipelineStage)}
         future = _Future(repo)
@@ -103,7 +108,7 @@ def _changed_params(dep: ParamsDependency) -> Iterator[str]:
 
 
 def _restorable(known: PipelineStage, future: _Future, *, has_changed: bool) -> list[Output]:
-    """Find the outputs that DVC would check out in place of a run: of the same inputs, and all in its cache."""
+    """Find the outputs that DVC would check out in place of a run: of the same inputs, all in its cache."""
     if any(out.persist for out in known.outs):
         return []
     if not has_changed:

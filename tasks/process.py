@@ -1,0 +1,20 @@
+"""End a process when the one that started it ends: whoever is killed leaves no orphan that goes on writing.
+
+    end_with_starter()
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_starter() -> None:
+    """Ask Linux to end this process with its starter; where there is no such request (macOS), Ctrl-C still does."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        sys.exit("the process that started this one is gone")
