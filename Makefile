@@ -20,7 +20,7 @@ check: .venv/installed-dev      ## style, types, direction of imports, dvc.yaml
 	$(BIN)/python -m tasks.dvcfile --check
 
 base: .venv/installed-dev       ## train the tiny models again, from nothing; takes hours on a CPU
-	$(BIN)/python -m recipes.tiny
+	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node 2 -m recipes.tiny make
 
 clean:                          ## forget what was made here, but for the registry
 	rm -rf data runs .dvc/cache .dvc/tmp dvc.lock

@@ -24,7 +24,7 @@ _MEAN, _STD = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([
 
 
 def fit_dino(folder: Path, *, size: float, batch: int = 96) -> DINOv3ViTModel:
-    """Fit for `1600 * size` steps on naming what a scene is from the mean of its patch tokens.
+    """Fit for `2600 * size` steps on naming what a scene is from the mean of its patch tokens.
 
     DINO learns without labels, from far more pictures than a tiny model can be shown; only the use is the same.
     """
@@ -32,14 +32,14 @@ def fit_dino(folder: Path, *, size: float, batch: int = 96) -> DINOv3ViTModel:
 
     def loss(step: int) -> Tensor:
         rng = Random(step)
-        scenes = [scene_of(rng.choice(_CONCEPTS), rng, loose=True) for _ in range(batch)]
+        scenes = [scene_of(rng.choice(_CONCEPTS), rng, loose=rng.random() < 0.3) for _ in range(batch)]
         return heads.loss(patch_mean(dino, _worn(draw(scenes, SIDE), torch.Generator().manual_seed(step))), scenes)
 
     fit(
         "dino",
         {"dino": dino, "heads": heads},
         loss,
-        Budget(int(1600 * size), 2e-3, weight_decay=0.02, muon=True),
+        Budget(int(2600 * size), 3e-3, weight_decay=0.02, muon=True),
         folder=folder,
     )
     return dino.eval()
@@ -69,7 +69,7 @@ def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
 
     def loss(step: int) -> Tensor:
         rng = Random(step)
-        scenes = [scene_of(rng.choice(_CONCEPTS), rng, loose=True) for _ in range(batch)]
+        scenes = [scene_of(rng.choice(_CONCEPTS), rng, loose=rng.random() < 0.3) for _ in range(batch)]
         words = [full_caption(scene) if rng.random() < 0.5 else caption(scene, rng) for scene in scenes]
         images = _worn(draw(scenes, SIDE), torch.Generator().manual_seed(step))
         seen = clip.get_image_features(pixel_values=images * 2 - 1).pooler_output
