@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 
-from PIL import Image
-
 from dopsd.captioner import Captioner
 from dopsd.placement import fastest
 from dopsd.pretrained import named
 from tasks import rows
 from tasks.batches import batches
 from tasks.caption_text import with_placeholder
+from tasks.dataset import stored
 from tasks.folders import write_manifest
 from tasks.params import Caption, Params
 from tasks.pipeline import Room
@@ -71,7 +70,7 @@ def _described(
 ) -> Iterator[bytes]:
     """Yield what the model says of each picture; raises ValueError naming one it says nothing of."""
     some = [images[position] for position in positions]
-    texts = captioner().captions([Image.open(folder / image.file) for image in some], instruction)
+    texts = captioner().captions([stored(folder / image.file) for image in some], instruction)
     for image, text in zip(some, texts, strict=True):
         if not text.strip():
             raise ValueError(f"the captioner has no word for {image.source}: write a caption into a .txt beside it")

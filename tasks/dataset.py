@@ -28,8 +28,13 @@ class Pair:
 
     def picture(self) -> Image.Image:
         """Read the picture at the size it is trained at."""
-        with Image.open(self.path) as image:
-            return cover(image, width=self.side_px, height=self.side_px)
+        return cover(stored(self.path), width=self.side_px, height=self.side_px)
+
+
+def stored(path: Path) -> Image.Image:
+    """Read a picture of the dataset, and leave its file closed."""
+    with Image.open(path) as image:
+        return image.convert("RGB")
 
 
 def dataset(room: Room, side_px: int) -> list[Pair]:
