@@ -13,6 +13,8 @@ from typing import Annotated
 import torch
 import torch.distributed as dist
 import typer
+from diffusers import ZImagePipeline
+from transformers import Qwen3VLForConditionalGeneration
 
 from recipes.tiny import architecture, shipment
 from recipes.tiny.autoencoder import fit_autoencoder
@@ -29,35 +31,57 @@ from recipes.tiny.samples import write_samples
 from recipes.tiny.vision_language import fit_vision_language
 from recipes.tiny.world import all_concepts, scene_of
 
+_ROWS = 30_000
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
+Size = Annotated[float, typer.Option(help="Dial of every fit's steps; 1 is what is shipped.")]
+Device = Annotated[str, typer.Option(help="Where to fit: cpu, or cuda.")]
 Runs = Annotated[Path, typer.Option(help="Where the fits keep their state.")]
-Models = Annotated[Path, typer.Option(help="Where the finished models go.")]
+Models = Annotated[Path, typer.Option(help="Where the models are shipped.")]
 
 
 @app.command()
 def make(
-    size: Annotated[float, typer.Option(help="Dial of every fit's steps; 1 is what is shipped.")] = 1.0,
-    threads: Annotated[int, typer.Option(help="Torch threads a process.")] = 1,
-    runs: Runs = Path("runs/tiny"),
-    out: Models = Path("models"),
+    size: Size = 1.0, device: Device = "cpu", runs: Runs = Path("runs/tiny"), models: Models = Path("models")
 ) -> None:
-    """Fit and ship the tiny models."""
-    torch.set_num_threads(threads)
-    if dist.is_torchelastic_launched():
-        dist.init_process_group("gloo")
-    runs.mkdir(parents=True, exist_ok=True)
+    """Fit and ship the tiny models, from nothing."""
+    _settle(device, runs)
     dino, clip = fit_dino(runs, size=size), fit_clip(runs, size=size)
     vae, vlm = fit_autoencoder(runs, size=size), fit_vision_language(runs, size=size)
-    rows = pool(runs, vae, vlm, rows=max(1, int(30_000 * size)))
+    rows = pool(runs, vae, vlm, rows=max(1, int(_ROWS * size)))
     parent = fit_denoiser(runs, rows, size=size)
     student = fit_student(runs, parent, rows, size=size)
     if rank() == 0:
-        shipment.ship_dino(out / "tiny-dino", dino)
-        shipment.ship_clip(out / "tiny-clip", clip)
-        shipment.ship_vlm(out / "tiny-qwen3-vl", vlm)
-        shipment.ship_pipeline(out / "tiny-z-image-parent", parent, vae, vlm)
-        shipment.ship_pipeline(out / "tiny-z-image", student, vae, vlm)
+        shipment.ship_dino(models / "tiny-dino", dino)
+        shipment.ship_clip(models / "tiny-clip", clip)
+        shipment.ship_vlm(models / "tiny-qwen3-vl", vlm)
+        shipment.ship_pipeline(models / "tiny-z-image-parent", parent, vae, vlm)
+        shipment.ship_pipeline(models / "tiny-z-image", student, vae, vlm)
+
+
+@app.command()
+def refine(
+    size: Size = 1.0, device: Device = "cpu", runs: Runs = Path("runs/refine"), models: Models = Path("models")
+) -> None:
+    """Fit the shipped parent further and distil it again; all other models stay as they are."""
+    _settle(device, runs)
+    vlm = Qwen3VLForConditionalGeneration.from_pretrained(models / "tiny-qwen3-vl", dtype=torch.float32).to(device)
+    base = ZImagePipeline.from_pretrained(models / "tiny-z-image-parent", torch_dtype=torch.float32).to(device)
+    rows = pool(runs, base.vae, vlm.eval(), rows=max(1, int(_ROWS * size)))
+    parent = fit_denoiser(runs, rows, size=size, start=base.transformer.train())
+    student = fit_student(runs, parent, rows, size=size)
+    if rank() == 0:
+        shipment.ship_pipeline(models / "tiny-z-image-parent", parent, base.vae, vlm)
+        shipment.ship_pipeline(models / "tiny-z-image", student, base.vae, vlm)
+
+
+def _settle(device: str, runs: Path) -> None:
+    """Make every tensor on `device`, one thread a process, and join torchrun's other processes if there are any."""
+    torch.set_default_device(device)
+    torch.set_num_threads(1)
+    if dist.is_torchelastic_launched():
+        dist.init_process_group("gloo" if device == "cpu" else "nccl")
+    runs.mkdir(parents=True, exist_ok=True)
 
 
 @app.command("measure")

@@ -13,7 +13,7 @@ from torch.nn.functional import mse_loss
 
 from recipes.tiny.architecture import SIDE, autoencoder
 from recipes.tiny.drawing import draw
-from recipes.tiny.fit import Budget, fit
+from recipes.tiny.fit import Budget, fit, randomness
 from recipes.tiny.world import all_concepts, scene_of
 
 
@@ -30,7 +30,7 @@ def fit_autoencoder(folder: Path, *, size: float, batch: int = 16) -> Autoencode
     def loss(step: int) -> Tensor:
         images = pictures(Random(step), batch)
         posterior = vae.encode(images).latent_dist
-        error = vae.decode(posterior.sample(torch.Generator().manual_seed(step))).sample - images
+        error = vae.decode(posterior.sample(randomness(step))).sample - images
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         return (
             error.abs().mean()

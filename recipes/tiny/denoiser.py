@@ -10,16 +10,18 @@ from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
 from recipes.tiny.architecture import transformer
-from recipes.tiny.fit import Budget, fit
+from recipes.tiny.fit import Budget, fit, randomness
 from recipes.tiny.pool import Pool
 
 
-def fit_denoiser(folder: Path, pool: Pool, *, size: float, batch: int = 32) -> ZImageTransformer2DModel:
-    """Fit for `3200 * size` steps of `batch` rows a process."""
-    denoiser, short = transformer(), pool.short_rows()
+def fit_denoiser(
+    folder: Path, pool: Pool, *, size: float, start: ZImageTransformer2DModel | None = None, batch: int = 32
+) -> ZImageTransformer2DModel:
+    """Fit for `3200 * size` steps of `batch` rows a process, from nothing or from `start`."""
+    denoiser, short = start or transformer(), pool.short_rows()
 
     def loss(step: int) -> Tensor:
-        random = torch.Generator().manual_seed(step)
+        random = randomness(step)
         # A long context pads its whole batch, so those that need more than 32 tokens mostly wait for a batch in seven.
         rows = torch.randint(len(pool.latents if step % 14 < 2 else short), (batch,), generator=random)
         rows = rows if step % 14 < 2 else short[rows]

@@ -14,7 +14,7 @@ from transformers import CLIPModel, DINOv3ViTModel
 from recipes.tiny import architecture
 from recipes.tiny.architecture import SIDE
 from recipes.tiny.drawing import draw
-from recipes.tiny.fit import Budget, fit
+from recipes.tiny.fit import Budget, fit, randomness
 from recipes.tiny.naming import Naming
 from recipes.tiny.tokens import clip_tokenizer
 from recipes.tiny.world import all_concepts, caption, full_caption, scene_of
@@ -33,7 +33,7 @@ def fit_dino(folder: Path, *, size: float, batch: int = 96) -> DINOv3ViTModel:
     def loss(step: int) -> Tensor:
         rng = Random(step)
         scenes = [scene_of(rng.choice(_CONCEPTS), rng, loose=rng.random() < 0.3) for _ in range(batch)]
-        return heads.loss(patch_mean(dino, _worn(draw(scenes, SIDE), torch.Generator().manual_seed(step))), scenes)
+        return heads.loss(patch_mean(dino, _worn(draw(scenes, SIDE), randomness(step))), scenes)
 
     fit(
         "dino",
@@ -47,7 +47,7 @@ def fit_dino(folder: Path, *, size: float, batch: int = 96) -> DINOv3ViTModel:
 
 def patch_mean(dino: DINOv3ViTModel, images: Tensor) -> Tensor:
     """Average the patch tokens of images in [0, 1], shape (n, 3, side, side) to (n, 96)."""
-    tokens = dino((images - _MEAN) / _STD).last_hidden_state
+    tokens = dino((images - _MEAN.to(images.device)) / _STD.to(images.device)).last_hidden_state
     return tokens[:, 1 + dino.config.num_register_tokens :].mean(1)
 
 
@@ -59,7 +59,7 @@ def _worn(images: Tensor, random: torch.Generator) -> Tensor:
 
 
 def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
-    """Fit for `1200 * size` steps on scenes with captions, half of which say everything."""
+    """Fit for `800 * size` steps on scenes with captions, half of which say everything."""
     tokens = clip_tokenizer()
     clip = architecture.clip(
         len(tokens),
@@ -71,9 +71,9 @@ def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
         rng = Random(step)
         scenes = [scene_of(rng.choice(_CONCEPTS), rng, loose=rng.random() < 0.3) for _ in range(batch)]
         words = [full_caption(scene) if rng.random() < 0.5 else caption(scene, rng) for scene in scenes]
-        images = _worn(draw(scenes, SIDE), torch.Generator().manual_seed(step))
+        images = _worn(draw(scenes, SIDE), randomness(step))
         seen = clip.get_image_features(pixel_values=images * 2 - 1).pooler_output
-        read = clip.get_text_features(**tokens(words, padding=True, return_tensors="pt")).pooler_output
+        read = clip.get_text_features(**tokens(words, padding=True, return_tensors="pt").to(seen.device)).pooler_output
         logits = F.normalize(seen, dim=-1) @ F.normalize(read, dim=-1).T * clip.logit_scale.exp().clamp(max=50)
         own = torch.arange(batch)
         contrast = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
@@ -83,7 +83,7 @@ def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
         "clip",
         {"clip": clip, "heads": heads},
         loss,
-        Budget(int(1200 * size), 2e-3, weight_decay=0.02, muon=True),
+        Budget(int(800 * size), 2e-3, weight_decay=0.02, muon=True),
         folder=folder,
     )
     return clip.eval()

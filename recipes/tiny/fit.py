@@ -75,6 +75,11 @@ def fit(name: str, modules: Mapping[str, nn.Module], loss: Loss, budget: Budget,
             value.copy_(average[key])
 
 
+def randomness(seed: int) -> torch.Generator:
+    """Give a seeded generator on the device that tensors are made on."""
+    return torch.Generator(torch.get_default_device()).manual_seed(seed)
+
+
 def rank() -> int:
     """Tell which of torchrun's processes this is; 0 without torchrun."""
     return dist.get_rank() if dist.is_initialized() else 0
@@ -153,5 +158,5 @@ def _restore(path: Path, weights: Weights, average: dict[str, Tensor], optimizer
             kind, _, rest = entry.partition("/")
             if kind == "state":
                 slot, _, key = rest.partition("/")
-                owner[id(weights[key])].state[weights[key]][slot] = file.get_tensor(entry)
+                owner[id(weights[key])].state[weights[key]][slot] = file.get_tensor(entry).to(weights[key].device)
         return int(file.metadata()["step"])

@@ -93,7 +93,7 @@ def pool(folder: Path, vae: AutoencoderKL, vlm: Qwen3VLForConditionalGeneration,
             save_atomically(_tensors([row(rng.choice(_CONCEPTS), rng) for _ in range(_SHARD)], vae, vlm), shards[seed])
     if dist.is_initialized():
         dist.barrier()
-    return Pool(**_joined([load_file(shard) for shard in shards]))
+    return Pool(**_joined([load_file(shard, device=str(torch.get_default_device())) for shard in shards]))
 
 
 def _joined(shards: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -110,7 +110,7 @@ def images_input(images: Tensor) -> dict[str, Tensor]:
 
 def texts_input(texts: list[str], tokens: Qwen2Tokenizer, image_token: int) -> dict[str, Tensor]:
     """Tokenise whole chats, padded at the right."""
-    batch = tokens(texts, padding=True, padding_side="right", return_tensors="pt")
+    batch = tokens(texts, padding=True, padding_side="right", return_tensors="pt").to(torch.get_default_device())
     return {
         "input_ids": batch.input_ids,
         "attention_mask": batch.attention_mask,
