@@ -14,7 +14,6 @@ from typing import Any
 
 import mlflow.diffusers
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -90,8 +89,7 @@ def fetch(name: str, version: str, root: Path) -> Path:
     known = connect().get_model_version(name, version.removeprefix("v"))
     if not (folder / WEIGHTS).is_file():
         with staged_folder(folder) as staged:
-            source = f"{known.source}/adapter_weights/{WEIGHTS}"
-            shutil.copyfile(download_artifacts(artifact_uri=source, tracking_uri=_uri()), staged / WEIGHTS)
+            shutil.copyfile(Path(mlflow.diffusers.load_model(known.source).adapter_path) / WEIGHTS, staged / WEIGHTS)
     if sha256_of_file(folder / WEIGHTS) != known.tags["adapter"]:
         raise ValueError(f"{folder / WEIGHTS} is not the adapter of {version}: delete {folder} and fetch it again")
     return folder
@@ -104,17 +102,12 @@ def _of_adapter(store: MlflowClient, name: str, digest: str) -> ModelVersion | N
 
 def _logged(store: MlflowClient, record: Lineage, adapter: Path, run_id: str) -> str:
     """Log the adapter with its base as a model that `mlflow.diffusers.load_model` reads; gives its id."""
-    mlflow.set_tracking_uri(_uri())
     experiment = store.get_run(run_id).info.experiment_id
     base = str(record.params["models"]["base"])
     base = base if Path(base).is_absolute() else f"./{base}"  # without ./ MLflow would ask the hub for it
     model = store.create_logged_model(experiment, "adapter", run_id, params={"base": record.base})
     mlflow.diffusers.log_model(str(adapter / WEIGHTS), base, model_id=model.model_id)
     return str(model.model_id)
-
-
-def _uri() -> str:
-    return str(connect().tracking_uri)
 
 
 def _means(scores: Mapping[str, Any]) -> dict[str, dict[str, list[float | None]]]:

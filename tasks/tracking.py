@@ -16,7 +16,7 @@ from os import environ
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
+from mlflow import MlflowClient, set_tracking_uri
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from PIL import Image
@@ -24,7 +24,7 @@ from PIL import Image
 from tasks.folders import read_json, sha256_of_json, write_json
 from tasks.params import Params, resolved
 
-DEFAULT_STORE = "sqlite:///mlflow.db"
+DEFAULT_STORE = Path("mlflow.db")
 _FLUSH_S = 2.0
 _STATE = "mlflow_run.json"
 
@@ -74,11 +74,13 @@ def training_run(params: Params, state: Path) -> Iterator[TrainingRun]:
 
 
 def connect() -> MlflowClient:
-    """Open the store; a fresh database is set up by one process while the others wait."""
-    uri = environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE)
-    if not uri.startswith("sqlite:///"):
+    """Open the store, for MLflow's own functions too; a fresh database is set up by one process, the others wait."""
+    path = DEFAULT_STORE.absolute()  # MLflow keeps stores by their address, also when the current folder changes
+    uri = environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+    set_tracking_uri(uri)
+    if uri != f"sqlite:///{path}":
         return MlflowClient(uri, uri)
-    with Path(f"{uri.removeprefix('sqlite:///')}.lock").open("w") as lock:
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return MlflowClient(uri, uri)
 

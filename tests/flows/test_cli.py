@@ -1,0 +1,119 @@
+"""The command line: what it prints, how it ends, and what it does not import."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from flows.cli import app
+from tasks.pipeline import STAGES
+from tests.fake_workspace import PARAMS, FakeWorkspace
+
+ALL = [row.name for row in STAGES]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspace:
+    workspace = FakeWorkspace.at(tmp_path_factory.mktemp("done"))
+    workspace.repro()
+    return workspace
+
+
+@pytest.fixture
+def workspace(done: FakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
+    shutil.copytree(done.root, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return FakeWorkspace(tmp_path)
+
+
+def dopsd(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_nothing_to_do_is_told_without_prefect_or_torch(workspace: FakeWorkspace) -> None:
+    script = (
+        "import sys; from flows.cli import app\n"
+        "try: app(['run', '--json'])\n"
+        "except SystemExit as end: assert end.code == 0, end\n"
+        "assert not {'prefect', 'torch', 'mlflow', 'transformers'} & set(sys.modules)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=workspace.root, check=True)
+    said = json.loads(ended.stdout)
+    assert said["stages"] == [{"name": name, "status": "cached", "seconds": 0.0} for name in ALL]
+    assert (said["version"], said["verdict"]) == ("v1", "PROMOTE")
+    assert "nothing to do" in ended.stderr
+
+
+def test_the_plan_is_a_table_or_json_and_its_exit_code_tells_of_work(workspace: FakeWorkspace) -> None:
+    assert dopsd("plan", "--detailed-exitcode").exit_code == 0
+    workspace.change("train.learning_rate", 0.002)
+    assert dopsd("plan").exit_code == 0
+    result = dopsd("plan", "--json", "--detailed-exitcode")
+    assert result.exit_code == 2
+    rows = {row["name"]: row for row in json.loads(result.stdout)["stages"]}
+    assert rows["train"] == {
+        "name": "train", "decision": "RUN", "reasons": ["params: train.learning_rate 0.001 -> 0.002"],
+    }  # fmt: skip
+    assert rows["evaluate"]["decision"] == "MAYBE"
+    assert "train.learning_rate 0.001 -> 0.002" in dopsd("plan").stdout
+
+
+def test_from_a_stage_is_refused_where_something_before_it_is_stale(workspace: FakeWorkspace) -> None:
+    workspace.change("embed.batch_size", 3)
+    result = dopsd("run", "--from", "train", "--json")
+    assert result.exit_code == 3
+    assert "embed is stale: params: embed.batch_size (nothing) -> 3" in result.stderr
+    assert "dopsd run --from embed" in result.stderr
+    assert result.stdout == ""
+    assert workspace.ran() == ALL
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("run", "--from", "tune"), 1, "there is no stage 'tune': choose one of ingest"),
+        (("stage", "tune"), 1, "there is no stage 'tune': choose one of ingest"),
+        (("run", "--fro", "train"), 2, "No such option"),
+        (("sample", "--out", "x.png"), 2, "Missing option '--prompt'"),
+    ],
+)
+def test_a_wrong_command_line_is_told(workspace: FakeWorkspace, arguments: list[str], code: int, message: str) -> None:
+    result = dopsd(*arguments)
+    assert result.exit_code == code
+    assert message in result.stderr
+
+
+def test_an_unknown_key_and_a_missing_folder_are_told(workspace: FakeWorkspace) -> None:
+    workspace.change("train.learning_rte", 1)
+    result = dopsd("run")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "params.yaml: train.learning_rte is no key; did you mean learning_rate?" in result.stderr
+    workspace.set_params(PARAMS)
+    shutil.rmtree(workspace.root / "photos")
+    result = dopsd("plan")
+    assert result.exit_code == 1
+    assert "there is no photos: put your images there, or their folder into params.yaml as ingest.source" in result.stderr
+
+
+def test_one_stage_alone_runs_only_where_it_must(workspace: FakeWorkspace) -> None:
+    assert "caption: cached" in dopsd("stage", "caption").stderr
+    assert "caption: ran" in dopsd("stage", "caption", "--force").stderr
+    assert workspace.ran() == [*ALL, "caption"]
+
+
+def test_a_parent_that_is_chosen_stands_in_params_yaml(workspace: FakeWorkspace) -> None:
+    workspace.change("train.parent", "v7")
+    result = dopsd("run", "--parent", "base", "--json")
+    assert result.exit_code == 0
+    assert "params.yaml: train.parent is now base" in result.stderr
+
+
+def test_a_champion_that_is_not_there_is_told(workspace: FakeWorkspace, empty_store: Path) -> None:
+    shutil.copyfile(empty_store, workspace.root / "mlflow.db")
+    result = dopsd("run", "--parent", "champion")
+    assert result.exit_code == 1
+    assert "the registry has no champion of dopsd: `dopsd run` registers one" in result.stderr
