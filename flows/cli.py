@@ -118,7 +118,7 @@ def _mistakes_told() -> Iterator[None]:
     try:
         yield
     except (ValueError, FileNotFoundError, BlockingIOError) as mistake:
-        told.print(str(mistake), style="red", markup=False)
+        told.print(str(mistake), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from mistake
 
 
@@ -139,9 +139,9 @@ def _refuse_stale(rows: list[Row], from_stage_name: str | None) -> None:
     upstream = len(STAGES) - len(from_stage(from_stage_name))
     stale = [row for row in rows[:upstream] if row.decision is not Decision.CACHED]
     for row in stale:
-        told.print(f"{row.name} is stale: {'; '.join(row.reasons)}")
+        told.print(f"{row.name} is stale: {'; '.join(row.reasons)}", markup=False, soft_wrap=True)
     if stale:
-        told.print(f"nothing was done: run `dopsd run`, or `dopsd run --from {stale[0].name}`")
+        told.print(f"nothing was done: `dopsd run`, or `dopsd run --from {stale[0].name}`, begins there")
         raise typer.Exit(STALE)
 
 

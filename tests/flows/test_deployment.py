@@ -4,7 +4,28 @@ from importlib import import_module
 from pathlib import Path
 
 import yaml
-from prefect.cli.deploy._models import DeploymentConfig
+from prefect.cli.deploy._models import PrefectYamlModel
 from prefect.flows import Flow
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_prefect_takes_the_file_and_the_flow_takes_its_parameters() -> None:
+    said = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text()))
+    (deployment,) = said.deployments
+    assert deployment.name == "continual-tuning"
+    module, _, name = str(deployment.entrypoint).partition(":")
+    flow = getattr(import_module(module.removesuffix(".py").replace("/", ".")), name)
+    assert isinstance(flow, Flow)
+    flow.validate_parameters(deployment.parameters)
+
+
+def test_no_schedule_is_active_before_a_person_wants_it() -> None:
+    said = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text()))
+    assert [schedule.active for row in said.deployments for schedule in row.schedules or []] == [False]
+
+
+def test_the_file_was_written_for_the_pinned_version() -> None:
+    said = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    pins = (ROOT / "constraints.txt").read_text().split()
+    assert f"prefect=={said['prefect-version']}" in pins
