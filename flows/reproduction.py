@@ -11,9 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dvc.cli import main as dvc
-
-from tasks.process import end_with_starter
 from tasks.runner import RUNS, history
 
 _PATIENCE_S = 5.0
@@ -28,7 +25,8 @@ def reproduce(name: str, *, is_forced: bool) -> bool:
 
     DVC's own remarks go to runs/<stage>/dvc.log, the stage's progress and every complaint to our stderr.
     """
-    command = [sys.executable, "-m", __name__, "repro", "--single-item", name, *(["--force"] if is_forced else [])]
+    command = [sys.executable, "-m", "tasks.process", "dvc", "repro", "--single-item", name]
+    command += ["--force"] if is_forced else []
     log, known = RUNS / name / "dvc.log", len(history(Path()))
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as remarks, _child(command, _environment(), remarks.fileno()) as child:
@@ -61,8 +59,3 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-
-
-if __name__ == "__main__":
-    end_with_starter()
-    sys.exit(dvc(sys.argv[1:]))

@@ -15,6 +15,7 @@ from flows.reproduction import reproduce
 from flows.summary import Outcome, Status
 from tasks import weak_teacher
 from tasks.pipeline import PLACES, Stage
+from tasks.plan import plan
 from tasks.runner import RUNS
 
 _STATE_NAMES: dict[Status, str | None] = {"ran": None, "cached": "Cached", "refused": "Refused"}
@@ -28,11 +29,17 @@ def stage_task(stage: Stage, *, is_forced: bool, accept_weak_teacher: bool) -> S
     The state is "Cached" where DVC found nothing to do, "Refused" where the probe found the teacher too weak.
     """
     begun = time.monotonic()
-    status: Status = "ran" if reproduce(stage.name, is_forced=is_forced) else "cached"
+    has_run = (is_forced or _has_work(stage)) and reproduce(stage.name, is_forced=is_forced)
+    status: Status = "ran" if has_run else "cached"
     if stage.name == "probe" and _is_refused(accept_weak_teacher=accept_weak_teacher):
         status = "refused"
     outcome = Outcome(stage.name, status, round(time.monotonic() - begun, 2))
     return Completed(name=_STATE_NAMES[status], message=f"{stage.name}: {status}", data=outcome)
+
+
+def _has_work(stage: Stage) -> bool:
+    """Ask DVC in this process, which is quicker than to start another; an output to be restored is work, too."""
+    return not any(row.name == stage.name and row.is_idle for row in plan(Path()))
 
 
 def _is_refused(*, accept_weak_teacher: bool) -> bool:

@@ -1,10 +1,12 @@
 """End a process when the one that started it ends: whoever is killed leaves no orphan that goes on writing.
 
-    end_with_starter()
+end_with_starter()
+python -m tasks.process dvc repro        (a module of another's, run as a program under this rule)
 """
 
 import ctypes
 import os
+import runpy
 import signal
 import sys
 
@@ -18,3 +20,9 @@ def end_with_starter() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == 1:
         sys.exit("the process that started this one is gone")
+
+
+if __name__ == "__main__":
+    end_with_starter()
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -30,8 +30,8 @@ PARAMS: dict[str, Any] = {
     "evaluate": {"novel": "panels/novel.txt", "retention": "panels/retention.txt"},
     "register": {},
 }  # fmt: skip
-WEAK = "photos/weak"
-"""Where this file is, the fake probe finds the teacher weak."""
+FAIL, WEAK = "fail", "find the teacher weak"
+"""What may stand in code/<stage>.py and is done then."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def body(name: str) -> Callable[[Params, Room], None]:
     def run(params: Params, room: Room) -> None:
         with (room.state.parents[1] / "ran.txt").open("a") as file:
             file.write(f"{name}\n")
-        if "FAIL" in Path(f"code/{name}.py").read_text():
+        if Path(f"code/{name}.py").read_text() == FAIL:
             raise ValueError(f"{name} was told to fail")
         said = {"params": repr(getattr(params, name)), "reads": [_digest(path) for path in room.reads.values()]}
         for place, path in room.writes.items():
@@ -109,11 +109,15 @@ def body(name: str) -> Callable[[Params, Room], None]:
 
 def _extra(name: str) -> dict[str, object]:
     if name == "probe":
-        return {"is_teacher_better": not Path(WEAK).exists()}
+        return {"is_teacher_better": Path("code/probe.py").read_text() != WEAK}
     if name == "register":
         return {"version": "v1", "verdict": "PROMOTE", "reasons": []}
     row = {"mean": 0.5, "low": 0.4, "high": None, "count": 1}
-    return {"models": {"base": {"concept/dino_d@x": row}, "adapter": {"concept/dino_d@x": row}}} if name == "evaluate" else {}
+    return (
+        {"models": {"base": {"concept/dino_d@x": row}, "adapter": {"concept/dino_d@x": row}}}
+        if name == "evaluate"
+        else {}
+    )
 
 
 def _digest(path: Path) -> str:

@@ -41,7 +41,9 @@ def test_nothing_to_do_is_told_without_prefect_or_torch(workspace: FakeWorkspace
         "except SystemExit as end: assert end.code == 0, end\n"
         "assert not {'prefect', 'torch', 'mlflow', 'transformers'} & set(sys.modules)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=workspace.root, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=workspace.root, check=True
+    )
     said = json.loads(ended.stdout)
     assert said["stages"] == [{"name": name, "status": "cached", "seconds": 0.0} for name in ALL]
     assert (said["version"], said["verdict"]) == ("v1", "PROMOTE")
@@ -96,7 +98,9 @@ def test_an_unknown_key_and_a_missing_folder_are_told(workspace: FakeWorkspace) 
     shutil.rmtree(workspace.root / "photos")
     result = dopsd("plan")
     assert result.exit_code == 1
-    assert "there is no photos: put your images there, or their folder into params.yaml as ingest.source" in result.stderr
+    assert (
+        "there is no photos: put your images there, or their folder into params.yaml as ingest.source" in result.stderr
+    )
 
 
 def test_one_stage_alone_runs_only_where_it_must(workspace: FakeWorkspace) -> None:

@@ -1,6 +1,7 @@
 """The flow on a real Prefect: a task a stage, cached where nothing changed, ended by a failure or a refusal."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner, Result
 from flows.cli import app
 from flows.continual_tuning import continual_tuning
 from tasks.pipeline import STAGES
-from tests.fake_workspace import WEAK, FakeWorkspace
+from tests.fake_workspace import FAIL, WEAK, FakeWorkspace
 
 ALL = [row.name for row in STAGES]
 
@@ -25,10 +26,23 @@ def prefect() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def done(prefect: None, tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspace:
+    """A workspace in which the flow ran once, as a deployment calls it."""
+    workspace = FakeWorkspace.at(tmp_path_factory.mktemp("done"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workspace.root)
+        state = continual_tuning(accept_weak_teacher=False, return_state=True)
+    assert [outcome.status for outcome in state.result()] == ["ran"] * len(ALL)
+    assert last_flow_run()[1] == [f"{name}: Completed" for name in ALL]
+    return workspace
+
+
 @pytest.fixture
-def workspace(prefect: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
+def workspace(done: FakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
+    shutil.copytree(done.root, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    return FakeWorkspace.at(tmp_path)
+    return FakeWorkspace(tmp_path)
 
 
 def dopsd(*arguments: str) -> Result:
@@ -50,51 +64,55 @@ def last_flow_run() -> tuple[FlowRun, list[str]]:
     return run, [f"{task.name}: {task.state_name}" for task in tasks]
 
 
-def test_every_stage_is_a_task_and_what_did_not_change_is_cached(workspace: FakeWorkspace) -> None:
+def test_what_did_not_change_is_cached_and_what_did_is_a_task_that_ran(workspace: FakeWorkspace) -> None:
+    workspace.change("train.learning_rate", 0.002)
     result = dopsd("run", "--json")
     assert result.exit_code == 0
     said = json.loads(result.stdout)
     assert [row["name"] for row in said["stages"]] == ALL
-    assert all(row["seconds"] > 0 for row in said["stages"])
-    assert statuses(result) == ["ran"] * len(ALL)
+    assert statuses(result) == ["cached"] * 4 + ["ran"] * 3
     assert (said["version"], said["verdict"]) == ("v1", "PROMOTE")
     run, tasks = last_flow_run()
     assert run.state_name == "Completed"
-    assert tasks == [f"{name}: Completed" for name in ALL]
-    workspace.change("train.learning_rate", 0.002)
-    assert statuses(dopsd("run", "--json")) == ["cached"] * 4 + ["ran"] * 3
-    assert last_flow_run()[1][:5] == [*(f"{name}: Cached" for name in ALL[:4]), "train: Completed"]
-    assert statuses(dopsd("run", "--json", "--from", "evaluate")) == ["cached"] * 5 + ["ran"] * 2
+    assert tasks[:5] == [*(f"{name}: Cached" for name in ALL[:4]), "train: Completed"]
+
+
+def test_from_a_stage_all_after_it_run_again(workspace: FakeWorkspace) -> None:
+    result = dopsd("run", "--from", "evaluate")
+    assert result.exit_code == 0
+    assert workspace.ran() == [*ALL, "evaluate", "register"]
+    assert "PROMOTE  v1" in result.stdout
+    assert "data/scores/grid.png" in result.stdout
+
+
+def test_an_output_that_was_deleted_is_restored_without_a_run(workspace: FakeWorkspace) -> None:
+    shutil.rmtree(workspace.root / "data/captions")
+    assert statuses(dopsd("run", "--json")) == ["cached"] * len(ALL)
+    assert (workspace.root / "data/captions").is_dir()
+    assert workspace.ran() == ALL
 
 
 def test_a_stage_that_fails_ends_the_run_and_the_next_run_goes_on_there(workspace: FakeWorkspace) -> None:
-    code = workspace.root / "code/train.py"
-    code.write_text("FAIL")
+    code = workspace.root / "code/evaluate.py"
+    code.write_text(FAIL)
     result = dopsd("run", "--json")
     assert result.exit_code == 1
-    assert statuses(result) == ["ran"] * 4 + ["failed"]
+    assert statuses(result) == ["cached"] * 5 + ["failed"]
     assert json.loads(result.stdout)["version"] is None
     run, tasks = last_flow_run()
     assert run.state_name == "Failed"
-    assert tasks[-1] == "train: Failed"
+    assert tasks[-1] == "evaluate: Failed"
     code.write_text("fine")
-    assert statuses(dopsd("run", "--json")) == ["cached"] * 4 + ["ran"] * 3
+    assert statuses(dopsd("run", "--json")) == ["cached"] * 5 + ["ran", "cached"]  # the same scores end the wave
 
 
 def test_a_weak_teacher_ends_the_run_until_a_person_accepts_it(workspace: FakeWorkspace) -> None:
-    (workspace.root / WEAK).touch()
+    (workspace.root / "code/probe.py").write_text(WEAK)
     result = dopsd("run", "--json")
     assert result.exit_code == 4
-    assert statuses(result) == ["ran", "ran", "ran", "refused"]
+    assert statuses(result) == ["cached", "cached", "cached", "refused"]
     assert "--accept-weak-teacher" in result.stderr
     assert last_flow_run()[0].state_name == "Refused"
-    assert statuses(dopsd("run", "--json")) == ["cached"] * 3 + ["refused"]
     result = dopsd("run", "--json", "--accept-weak-teacher")
     assert result.exit_code == 0
     assert statuses(result) == ["cached"] * 4 + ["ran"] * 3
-
-
-def test_the_flow_can_be_called_as_a_deployment_does(workspace: FakeWorkspace) -> None:
-    state = continual_tuning(accept_weak_teacher=False, return_state=True)
-    assert state.is_completed()
-    assert workspace.ran() == ALL

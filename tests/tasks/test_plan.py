@@ -70,7 +70,10 @@ def test_a_change_is_named_and_what_depends_on_it_waits(workspace: FakeWorkspace
 def test_a_deleted_output_that_the_cache_holds_is_restored_and_nothing_runs(workspace: FakeWorkspace) -> None:
     shutil.rmtree(workspace.root / "data/captions")
     row = plan(workspace.root)[1]
-    assert (row.decision, row.reasons) == (Decision.CACHED, ("output data/captions is missing", "its output is in the cache"))
+    assert (row.decision, row.reasons) == (
+        Decision.CACHED,
+        ("output data/captions is missing", "its output is in the cache"),
+    )
     assert not row.is_idle
     assert workspace.repro() == []
 

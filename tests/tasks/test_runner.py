@@ -35,7 +35,9 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Body], None]:
     return lambda name, work: monkeypatch.setitem(sys.modules, f"tasks.{name}", SimpleNamespace(run=work))
 
 
-def test_a_stage_writes_beside_its_place_and_is_moved_in(workspace: FakeWorkspace, pretend: Callable[..., None]) -> None:
+def test_a_stage_writes_beside_its_place_and_is_moved_in(
+    workspace: FakeWorkspace, pretend: Callable[..., None]
+) -> None:
     seen: list[bool] = []
 
     def work(params: Params, room: Room) -> None:
