@@ -8,7 +8,7 @@ from random import Random
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import avg_pool2d, cross_entropy, normalize, pad
 from transformers import CLIPModel, DINOv3ViTModel
 
 from recipes.tiny import architecture
@@ -53,7 +53,7 @@ def patch_mean(dino: DINOv3ViTModel, images: Tensor) -> Tensor:
 
 def _worn(images: Tensor, random: torch.Generator) -> Tensor:
     """Blur half of the images a little and add faint noise, as decoders do."""
-    soft = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    soft = avg_pool2d(pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
     share = (torch.rand(len(images), 1, 1, 1, generator=random) - 0.5).clamp(0, 1) * 1.6
     return (torch.lerp(images, soft, share) + 0.03 * torch.randn(images.shape, generator=random)).clamp(0, 1)
 
@@ -74,9 +74,9 @@ def fit_clip(folder: Path, *, size: float, batch: int = 64) -> CLIPModel:
         images = _worn(draw(scenes, SIDE), randomness(step))
         seen = clip.get_image_features(pixel_values=images * 2 - 1).pooler_output
         read = clip.get_text_features(**tokens(words, padding=True, return_tensors="pt").to(seen.device)).pooler_output
-        logits = F.normalize(seen, dim=-1) @ F.normalize(read, dim=-1).T * clip.logit_scale.exp().clamp(max=50)
+        logits = normalize(seen, dim=-1) @ normalize(read, dim=-1).T * clip.logit_scale.exp().clamp(max=50)
         own = torch.arange(batch)
-        contrast = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+        contrast = (cross_entropy(logits, own) + cross_entropy(logits.T, own)) / 2
         return contrast + heads.loss(seen, scenes)
 
     fit(

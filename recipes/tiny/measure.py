@@ -151,9 +151,9 @@ def _in_context(bench: Bench, count: int) -> dict[str, Interval]:
 
 
 def _names(bench: Bench, pictures: list[Image], scenes: list[Scene]) -> list[float]:
-    """Let the captioner read each picture: 1 where it names the whole concept."""
+    """Let the captioner read each picture, and count the share of the concept's words that it repeats."""
     read = bench.captioner.captions(pictures, DESCRIBE)
-    return [float(_read_as(scene.concept.words()) in _read_as(text)) for scene, text in zip(scenes, read, strict=True)]
+    return [_share_said(scene.concept.words(), text) for scene, text in zip(scenes, read, strict=True)]
 
 
 def _captions(bench: Bench, count: int) -> dict[str, object]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 
 from recipes.tiny.world import COLOURS, PATTERNS, PLACES, SHAPES, SIZES, STYLES, TEXTURES, Scene
 
@@ -36,4 +36,4 @@ class Naming(nn.ModuleList):
     def loss(self, features: Tensor, scenes: Sequence[Scene]) -> Tensor:
         """Average the cross-entropy of all attributes over `features` (n, width) of n scenes."""
         named = [torch.tensor([words.index(of(scene)) for scene in scenes]) for words, of in _ATTRIBUTES]
-        return sum(F.cross_entropy(head(features), name) for head, name in zip(self, named, strict=True)) / len(self)
+        return sum(cross_entropy(head(features), name) for head, name in zip(self, named, strict=True)) / len(self)

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import pad
 from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration
 
 from recipes.tiny.architecture import SIDE
@@ -100,7 +100,7 @@ def _joined(shards: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Put shards behind each other; lengths become offsets."""
     whole = {name: torch.cat([shard[name] for shard in shards]) for name in shards[0]}
     for name in ("words", "shown"):
-        whole[f"{name}_offsets"] = F.pad(whole.pop(f"{name}_lengths").cumsum(0), (1, 0))
+        whole[f"{name}_offsets"] = pad(whole.pop(f"{name}_lengths").cumsum(0), (1, 0))
     return whole
 
 

