@@ -1,7 +1,9 @@
 """From a folder of pictures to scores, on real models: what each stage leaves, and that it leaves the same again."""
 
 import csv
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from accelerate.state import AcceleratorState
@@ -12,6 +14,7 @@ from workspace import Workspace, laid_out
 from dopsd.gate import judge
 from dopsd.recipe import Margins
 from tasks import rows, weak_teacher
+from tasks.curves import Curves
 from tasks.folders import read_rows, sha256_of_file, sha256_of_folder
 from tasks.intervals import differences
 from tasks.pipeline import PLACES
@@ -123,6 +126,29 @@ def test_a_finished_training_that_runs_again_writes_the_same_adapter(finished: W
     AcceleratorState._reset_state(reset_partial_state=True)
     finished.run("train")
     assert sha256_of_folder(finished.root / "data" / "adapter") == before
+
+
+def test_an_interrupted_training_ends_as_if_it_never_was(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_out = shutil.ignore_patterns("train", "adapter", "training_run.json")
+    again = Workspace(shutil.copytree(finished.root, tmp_path / "again", ignore=leave_out), finished.params)
+    monkeypatch.chdir(again.root)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    add = Curves.add
+
+    def interrupted(curves: Curves, step: int, point: Mapping[str, float]) -> None:
+        if step == 2:
+            raise KeyboardInterrupt
+        add(curves, step, point)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Curves, "add", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            again.run("train")
+    assert not (again.root / "data" / "adapter").exists()
+    again.run("train")
+    assert sha256_of_folder(again.root / "data" / "adapter") == sha256_of_folder(finished.root / "data" / "adapter")
 
 
 def test_a_parent_is_compared_too(finished: Workspace) -> None:

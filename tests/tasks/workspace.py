@@ -12,7 +12,7 @@ from tasks.folders import read_json
 from tasks.pipeline import stage
 
 ROOT = Path(__file__).parents[2]
-MODELS = ROOT / "models" if (ROOT / "models").is_dir() else Path("/work/tiny-runs/models")
+MODELS = ROOT / "models"
 
 
 @dataclass(frozen=True)
