@@ -25,7 +25,7 @@ from tasks import weak_teacher
 from tasks.environment import settle
 from tasks.override import override
 from tasks.params import PARAMS_FILE, load
-from tasks.pipeline import STAGES, from_stage, stage
+from tasks.pipeline import PLACES, STAGES, from_stage, stage
 from tasks.plan import Decision, Row, plan
 from tasks.runner import only_writer, sources
 
@@ -163,7 +163,7 @@ def _end(summary: Summary, *, as_json: bool) -> None:
         print(json.dumps(summary.as_json()))
     last = summary.outcomes[-1].status
     if last == "refused":
-        told.print("the teacher is too weak: data/probe/probe.json; train all the same with --accept-weak-teacher")
+        told.print(f"{weak_teacher.report(ROOT / PLACES["probe"])}\ntrain all the same with --accept-weak-teacher", soft_wrap=True)
     code = {"refused": weak_teacher.EXIT_CODE, "failed": 1}.get(last, 0)
     sys.exit(code)
 

@@ -4,6 +4,7 @@ dopsd run            (or a worker, from the deployment in prefect.yaml)
 """
 
 import time
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -34,9 +35,10 @@ def continual_tuning(from_stage_name: str | None = None, *, accept_weak_teacher:
 def _turn(stage: Stage, *, is_forced: bool, accept_weak_teacher: bool) -> Outcome:
     """Run the task of one stage; what fails there is a row of the summary here."""
     begun = time.monotonic()
-    state: State[Outcome] = stage_task(
+    state: State[Any] = stage_task(
         stage, is_forced=is_forced, accept_weak_teacher=accept_weak_teacher, return_state=True
     )
     if state.is_completed():
-        return state.result()
+        outcome: Outcome = state.result()
+        return outcome
     return Outcome(stage.name, "failed", round(time.monotonic() - begun, 2))

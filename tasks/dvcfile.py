@@ -86,7 +86,8 @@ def _imported_by_name(module: str, graph: grimp.ImportGraph) -> list[str]:
     text = _file(module).read_text(encoding="utf-8")
     if "import_module(" not in text:
         return []
-    said = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+    constants = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
+    said = {value for value in constants if isinstance(value, str)}
     if not (named := sorted(said & graph.modules)):
         raise ValueError(f"{module} imports by names that don't stand in it: changes of those modules would go unseen")
     return named

@@ -112,7 +112,8 @@ def _captioned(intake: Intake) -> list[ImageRow]:
     waiting, joined = dict(intake.captions), []
     for image in intake.images:
         key = _key(image.source)
-        name, text = waiting.pop(key, None) or intake.captions.get(key, ("", ""))
+        name, text = intake.captions.get(key, ("", ""))
+        waiting.pop(key, None)
         notes = image.notes
         if name and not text:
             notes += (f"{name} is empty: counted as no caption",)

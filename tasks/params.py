@@ -6,6 +6,7 @@ The defaults are the paper's recipe (dopsd.recipe) and live in code alone; param
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -97,6 +98,12 @@ class Params:
 
     __pydantic_config__ = {"extra": "forbid"}
 
+    def __post_init__(self) -> None:
+        """Refuse a parent that moves: what trained on it could not be made again."""
+        if not re.fullmatch(r"base|v\d+", self.train.parent):
+            said = f"train.parent is {self.train.parent!r}: write base or a version such as v3"
+            raise ValueError(f"{said} (`dopsd run --parent champion` finds out which)")
+
 
 def load(root: Path) -> Params:
     """Read params.yaml of a workspace; raises ValueError naming each key that is wrong and what to do."""
@@ -164,7 +171,7 @@ def _mend(error: ErrorDetails) -> str:
         return f"{key} is missing; add it"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":  # a section of dopsd.recipe refuses in its own words, which name the key
-        return f"{key}.{message}"
+        return f"{key}.{message}" if key else message
     return f"{key} is {error['input']!r}: {message[0].lower()}{message[1:]}"
 
 

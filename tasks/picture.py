@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from tasks.folders import sha256_of_bytes
 
@@ -76,7 +76,7 @@ def decoded(data: bytes, limits: Limits) -> Picture:
         raise
     except _TOO_LARGE as error:
         raise Unusable("it has more than 89 megapixels", "scale it down; no model trains on that many") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         reason = f"not an image of a format read here ({', '.join(FORMATS)}), or its beginning is lost"
         raise Unusable(reason, "export it as PNG or JPEG") from error
     except _BROKEN as error:
@@ -117,7 +117,7 @@ def _check(image: Image.Image, limits: Limits) -> None:
 
 def _is_deep(image: Image.Image) -> bool:
     """Tell 16-bit files, also those that Pillow decodes to 8 bits without a word; asks before the pixels are loaded."""
-    return "16" in image.mode or any("16" in str(tile[3]) for tile in image.tile)
+    return "16" in image.mode or any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
 def _rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:

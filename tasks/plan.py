@@ -79,7 +79,7 @@ def _row(stage: Stage, known: PipelineStage, future: _Future) -> Row:
     future.unknown |= {out.def_path for out in known.outs}
     if changes or not waits:
         return Row(stage.name, Decision.RUN, tuple(changes or missing))
-    return Row(stage.name, Decision.MAYBE, tuple(f"waits for {path}" for path in waits))
+    return Row(stage.name, Decision.MAYBE, (f"waits for {', '.join(waits)}",))
 
 
 def _changes(known: PipelineStage, future: _Future) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _restorable(known: PipelineStage, future: _Future, *, has_changed: bool) -> 
 
 
 def _remembered(known: PipelineStage, cache: StageCache) -> list[Output]:
-    """Ask the run-cache what the stage made of these inputs; DVC has no public way to ask, and its version is pinned."""
+    """Ask the run-cache what the stage made of these inputs; DVC has no public way, and its version is pinned."""
     key = _get_cache_hash(to_single_stage_lockfile(known), key=True)
     entries = sorted(Path(cache._get_cache_dir(key)).glob("*"), key=lambda path: path.stat().st_mtime)
     entry = cache._load_cache(key, entries[-1].name) if entries else None

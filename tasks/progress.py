@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 T = TypeVar("T")
-EVERY_S = 5.0
+EVERY_S = 10.0
 
 
 def track(items: Iterable[T], total: int | None, what: str, *, start: int = 0) -> Iterator[T]:

@@ -97,7 +97,10 @@ def _mend(place: str, parent: str) -> str:
     key = PLACES[place][2:-1]
     if place == "source":
         return f"put your images there, or their folder into {PARAMS_FILE} as {key}"
-    return f"put the model's folder there, or the right folder into {PARAMS_FILE} as {key}"
+    if place in ("novel", "retention"):
+        return f"write one prompt a line there, or put the right file into {PARAMS_FILE} as {key}"
+    fetch = "`hf download OWNER/NAME --local-dir FOLDER` fetches one"
+    return f"put a model's folder there ({fetch}), or the right folder into {PARAMS_FILE} as {key}"
 
 
 def _writes(stage: Stage, staged: Path) -> Mapping[str, Path]:

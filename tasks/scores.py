@@ -8,6 +8,7 @@ A metric's key is its panel and its name: "concept/dino_d@tiny-dino@3f0c...", "r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 from PIL.Image import Image
@@ -55,17 +56,22 @@ def measured(drawn: Sequence[Drawing], judges: Judges) -> list[Score]:
     return scores
 
 
-def compared(scores: Mapping[str, Sequence[Score]], evaluation: Evaluation) -> dict[str, dict[str, object]]:
+def compared(scores: Mapping[str, Sequence[Score]], evaluation: Evaluation) -> dict[str, Any]:
     """Give every model's means with intervals, and the adapter minus each other model, paired by prompt and seed."""
     by_model = {model: _by_metric(rows) for model, rows in scores.items()}
-    options = {"confidence": evaluation.confidence, "num_resamples": evaluation.num_resamples}
+    sure, draws = evaluation.confidence, evaluation.num_resamples
     means = {
-        model: {metric: as_json(summary(values, **options)) for metric, values in metrics.items()}
+        model: {
+            metric: as_json(summary(values, confidence=sure, num_resamples=draws)) for metric, values in metrics.items()
+        }
         for model, metrics in by_model.items()
     }
     new = by_model["adapter"]
     apart = {
-        model: {metric: as_json(difference(new[metric], values, **options)) for metric, values in metrics.items()}
+        model: {
+            metric: as_json(difference(new[metric], values, confidence=sure, num_resamples=draws))
+            for metric, values in metrics.items()
+        }
         for model, metrics in by_model.items()
         if model != "adapter"
     }

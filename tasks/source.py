@@ -101,12 +101,16 @@ def _bytes_of(path: Path, max_bytes: int) -> bytes:
 def _members(path: Path, name: str, max_bytes: int) -> Iterator[SourceFile]:
     if path.name.lower().endswith(".zip"):
         with zipfile.ZipFile(path) as pack:
-            found = [(entry.filename, partial(pack.open, entry)) for entry in pack.infolist() if not entry.is_dir()]
-            yield from _entries(found, name, max_bytes)
+            zipped: list[tuple[str, Opened]] = [
+                (entry.filename, partial(pack.open, entry)) for entry in pack.infolist() if not entry.is_dir()
+            ]
+            yield from _entries(zipped, name, max_bytes)
     else:
-        with tarfile.open(path) as pack:
-            found = [(entry.name, partial(pack.extractfile, entry)) for entry in pack if not entry.isdir()]
-            yield from _entries(found, name, max_bytes)
+        with tarfile.open(path) as tape:
+            taped: list[tuple[str, Opened]] = [
+                (entry.name, partial(tape.extractfile, entry)) for entry in tape if not entry.isdir()
+            ]
+            yield from _entries(taped, name, max_bytes)
 
 
 def _entries(found: list[tuple[str, Opened]], pack: str, max_bytes: int) -> Iterator[SourceFile]:

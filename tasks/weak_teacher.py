@@ -22,6 +22,11 @@ def is_weak(probe: Path) -> bool:
     return not read_json(probe / REPORT)["is_teacher_better"]
 
 
+def report(probe: Path) -> str:
+    """Give the probe's finding in its own words, and the file that has the numbers."""
+    return f"{read_json(probe / REPORT).get('report', 'the teacher is too weak')} ({probe / REPORT})"
+
+
 def accept(probe: Path, runs: Path) -> None:
     """Record that a person accepts this report's teacher; `runs` is the folder of what survives between runs."""
     write_json(_acceptance(runs), {"probe_sha256": sha256_of_file(probe / REPORT)})

@@ -43,8 +43,9 @@ class FakeWorkspace:
     @classmethod
     def at(cls, root: Path) -> "FakeWorkspace":
         """Lay it out in an empty folder."""
-        for path in ("photos/a.png", "models/base/w", "models/vlm/w", "models/dino/w", "models/clip/w",
-                     "panels/novel.txt", "panels/retention.txt", *(f"code/{row.name}.py" for row in STAGES)):  # fmt: skip
+        models = [f"models/{name}/w" for name in ("base", "vlm", "dino", "clip")]
+        panels, code = ["panels/novel.txt", "panels/retention.txt"], [f"code/{row.name}.py" for row in STAGES]
+        for path in ("photos/a.png", *models, *panels, *code):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(path)
         made = cls(root)

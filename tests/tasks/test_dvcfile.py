@@ -59,7 +59,7 @@ def test_code_that_leaves_no_trace_in_an_output_retrains_nothing(graph: grimp.Im
 
 
 def test_a_name_that_cannot_be_followed_is_told(graph: grimp.ImportGraph) -> None:
-    with pytest.raises(ValueError, match="tasks.runner imports by names that don't stand in it"):
+    with pytest.raises(ValueError, match=r"tasks\.runner imports by names that don't stand in it"):
         code(replace(stage("train"), name="runner"), graph)
 
 

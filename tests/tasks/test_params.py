@@ -29,6 +29,7 @@ def test_what_is_not_said_has_the_recipes_value() -> None:
         ("train", {"rank": "many"}, "train.rank is 'many': input should be a valid integer"),
         ("train", {"loss": "l1"}, "train.loss is 'l1': input should be 'x0' or 'velocity'"),
         ("register", {"margins": {"likness_gain": 1}}, "register.margins.likness_gain is no key; did you mean"),
+        ("train", {"parent": "champion"}, "train.parent is 'champion': write base or a version such as v3"),
         ("caption", None, "caption is None: input should be a valid"),
         ("trian", {}, "trian is no key; did you mean train?"),
         ("xyz", {}, "xyz is no key; there are models, ingest"),
@@ -50,7 +51,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 def test_a_file_that_is_no_yaml_or_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no params.yaml in"):
+    with pytest.raises(FileNotFoundError, match=r"there is no params\.yaml in"):
         load(tmp_path)
     (tmp_path / "params.yaml").write_text("train: [")
     with pytest.raises(ValueError, match=r"params.yaml is not YAML: [\s\S]*line 1"):

@@ -170,9 +170,9 @@ def test_a_version_to_train_on_from_is_asked_for_where_it_is_missing(
 
 
 def test_one_run_at_a_time_holds_a_workspace(tmp_path: Path) -> None:
-    with only_writer(tmp_path):
-        with pytest.raises(BlockingIOError, match="another run is at work in"), only_writer(tmp_path):
-            pass
+    refused = pytest.raises(BlockingIOError, match="another run is at work in")
+    with only_writer(tmp_path), refused, only_writer(tmp_path):
+        pass
     with only_writer(tmp_path):
         pass
 
