@@ -163,7 +163,10 @@ def _end(summary: Summary, *, as_json: bool) -> None:
         print(json.dumps(summary.as_json()))
     last = summary.outcomes[-1].status
     if last == "refused":
-        told.print(f"{weak_teacher.report(ROOT / PLACES["probe"])}\ntrain all the same with --accept-weak-teacher", soft_wrap=True)
+        told.print(
+            f"{weak_teacher.report(ROOT / PLACES['probe'])}\ntrain all the same with --accept-weak-teacher",
+            soft_wrap=True,
+        )
     code = {"refused": weak_teacher.EXIT_CODE, "failed": 1}.get(last, 0)
     sys.exit(code)
 
