@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# a tool's own command with our settings; both databases are set up here, or the first run would wait for that
+SETTLED := $(BIN)/python -m tasks.environment
+
 .PHONY: run test check base clean
 
 run: .venv/installed            ## from the sample images to a registered adapter; then edit params.yaml
@@ -32,6 +35,8 @@ clean:                          ## forget what was made here, but for the regist
 	@$(PYTHON) -m venv .venv
 	@$(PIP) torch==2.13.0
 	@$(PIP) --editable .
+	@$(SETTLED) mlflow db upgrade sqlite:///mlflow.db
+	@$(SETTLED) prefect server database upgrade --yes
 	@touch $@
 
 .venv/installed-dev: .venv/installed

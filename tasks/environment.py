@@ -1,10 +1,12 @@
 """What every process of ours wants of the libraries: no telemetry, no chatter, time enough for a small machine.
 
-import os; from tasks.environment import settle; settle(); print(os.environ["DO_NOT_TRACK"])
+Any program runs under these settings as `python -m tasks.environment mlflow ui`.
 """
 
 import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 DEFAULTS: Mapping[str, str] = {
     "DO_NOT_TRACK": "true",  # the word: MLflow does not take 1
@@ -29,3 +31,14 @@ def settle() -> None:
     """Set what the user has not set; call it before Prefect, MLflow, DVC or transformers is imported."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def main(command: list[str]) -> None:
+    """Become `command`, a program of this Python's environment or of the system."""
+    settle()
+    beside = Path(sys.executable).with_name(command[0])
+    os.execvp(str(beside) if beside.exists() else command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from dopsd.gate import judge
 from tasks import registry, tracking
-from tasks.folders import read_json, write_json
+from tasks.folders import read_json, sha256_of_json, write_json
 from tasks.intervals import as_json, differences
 from tasks.lineage import Lineage, lineage
 from tasks.params import Params
 from tasks.pipeline import Room
+
+_TOLD = "scores_sha256"
 
 
 def run(params: Params, room: Room) -> None:
@@ -53,7 +55,11 @@ def _run(params: Params, room: Room) -> str:
 
 
 def _tell(run_id: str, record: Lineage, reads: Mapping[str, Path], model_id: str) -> None:
-    """Put beside the curves what the run learnt from, what came out, and how it looks."""
+    """Put beside the curves what the run learnt from, what came out, and how it looks; once."""
+    digest = sha256_of_json(record.scores)
+    if tracking.tag(run_id, _TOLD) == digest:
+        return
     tracking.log_dataset(run_id, "images", record.dataset, record.num_images, model_id)
     tracking.log_scores(run_id, record.scores["models"])
     tracking.log_pictures(run_id, {"scores": reads["scores"] / "grid.png", "probe": reads["probe"] / "grid.png"})
+    tracking.set_tag(run_id, _TOLD, digest)

@@ -37,6 +37,7 @@ def enter(name: str, record: Lineage, adapter: Path, run_id: str) -> str:
         model_id = _logged(store, record, adapter, run_id)
         source = f"models:/{model_id}"
         found = store.create_model_version(name, source, run_id, tags=tags(record), model_id=model_id)
+    store.set_model_version_tag(name, str(found.version), "scores", tags(record)["scores"])  # they may be newer
     return f"v{found.version}"
 
 

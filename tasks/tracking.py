@@ -111,6 +111,17 @@ def has_run(store: MlflowClient, run_id: str) -> bool:
         return False
 
 
+def tag(run_id: str, key: str) -> str | None:
+    """Read a tag of a run."""
+    found: str | None = connect().get_run(run_id).data.tags.get(key)
+    return found
+
+
+def set_tag(run_id: str, key: str, value: str) -> None:
+    """Write a tag of a run."""
+    connect().set_tag(run_id, key, value)
+
+
 def _interrupted(store: MlflowClient, params: Params, state: Path) -> str | None:
     """Find the run that `state` left unfinished, and open it again."""
     path = state / _STATE
