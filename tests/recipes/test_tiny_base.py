@@ -45,7 +45,7 @@ def test_a_shown_picture_brings_the_teacher_nearer_than_words_can(numbers: Numbe
 
 
 def test_the_captioner_names_what_it_sees(numbers: Numbers) -> None:
-    assert min(numbers.captions_by_attribute.values()) > 0.85
+    assert min(numbers.captions_by_attribute.values()) > 0.8
 
 
 def test_a_concept_is_either_trained_on_or_unseen() -> None:
