@@ -61,5 +61,5 @@ def test_a_panel_file_that_cannot_be_used_is_named(tmp_path: Path, text: str, re
 
 
 def test_the_panels_of_the_repository_can_be_used() -> None:
-    assert len(concept_panel({}, prompts(ROOT / "panels" / "novel.txt"), STAR)) >= 4
+    assert len(concept_panel({}, prompts(ROOT / "panels" / "new-concept.txt"), STAR)) >= 4
     assert len(retention_panel(prompts(ROOT / "panels" / "retention.txt"), STAR)) == 32
