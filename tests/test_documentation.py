@@ -1,4 +1,4 @@
-"""Every command that a page tells a reader to type is typed by .ci/run or by a test, or is named here with the reason."""
+"""Every command that a page tells a reader to type is typed by .ci/run or a test, or is named here with the reason."""
 
 import re
 from pathlib import Path
