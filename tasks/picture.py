@@ -139,7 +139,10 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     if not image.mode.startswith("I") or values.min() < 0 or values.max() > 65535:
         raise Unusable("its pixels are 32-bit numbers without an agreed range", "export it with 8 or 16 bits a channel")
-    return Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
+    grey = Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
+    if isinstance(clear := image.info.get("transparency"), int):  # PNG's one grey that is transparent
+        grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:

@@ -81,6 +81,14 @@ def test_sixteen_bit_grey_is_rounded_not_clipped() -> None:
     assert any("16 bits" in note for note in picture.notes)
 
 
+def test_the_transparent_grey_of_a_sixteen_bit_file_becomes_white() -> None:
+    grey = np.full((40, 40), 1000, np.uint16)
+    grey[:20] = 30_000
+    picture = read(as_file(Image.fromarray(grey), "PNG", transparency=30_000))
+    assert [picture.image.getpixel((0, y)) for y in (0, 39)] == [(255, 255, 255), (4, 4, 4)]
+    assert "transparency laid over white" in picture.notes
+
+
 def test_sixteen_bit_colour_is_told() -> None:
     rows = b"".join(b"\0" + struct.pack(">3H", 65535, 32768, 0) * 40 for _ in range(40))
     chunks = [(b"IHDR", struct.pack(">2I5B", 40, 40, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
