@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from transformers.utils import logging
 from transformers.utils.hub import cached_file, extract_commit_hash
@@ -49,6 +50,18 @@ def load(kind: Any, model: str | Path, part: str = "", **options: Any) -> Any:
             "Check that the directory is complete (config and *.safetensors), or fetch the model into the "
             "Hugging Face cache: hf download NAME"
         ) from error
+
+
+def load_whole(kind: Any, model: str | Path) -> Any:
+    """Call `load` for a network in fp32, and refuse a file that lacks some of its weights: they would be made up.
+
+    Raises ValueError naming the first of them; weights that the network has no place for are left aside.
+    """
+    network, found = load(kind, model, **weights(dtype=torch.float32), output_loading_info=True)
+    if missing := sorted(found["missing_keys"]):
+        named_ones = ", ".join(missing[:3])
+        raise ValueError(f"{model} lacks {len(missing)} weights of {kind.__name__} ({named_ones} ...): fetch it again")
+    return network
 
 
 def weights(**options: Any) -> dict[str, Any]:

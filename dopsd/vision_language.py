@@ -35,6 +35,10 @@ class ImageOnlyProcessor(Qwen3VLProcessor):
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
 
+Message = dict[str, Any]
+"""What one side says in a conversation, as chat templates take it."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Model inputs of equal length, and the rows of the caller's list that they answer."""
@@ -51,25 +55,34 @@ class VisionLanguage:
     processor: ImageOnlyProcessor
 
     def batches(self, texts: Sequence[str], images: Sequence[Image | None]) -> Iterator[Batch]:
-        """Prepare one user turn a row, [image, text], in batches of equal length.
+        """Prepare one user turn a row, [image, text], in batches of equal length."""
+        shown = [[] if image is None else [image] for image in images]
+        yield from self.talks([[said("user", text, some)] for text, some in zip(texts, shown, strict=True)])
+
+    def talks(self, conversations: Sequence[Sequence[Message]]) -> Iterator[Batch]:
+        """Prepare one conversation a row, in batches of equal length.
 
         No row is padded, so what a row is answered does not depend on its neighbours.
         """
-        turns = [self._turn(text, image) for text, image in zip(texts, images, strict=True)]
+        turns = [self._turn(conversation) for conversation in conversations]
         for rows in rows_alike([_kind(turn) for turn in turns]):
             yield Batch(rows, _together([turns[row] for row in rows]).to(self.model.device))
 
-    def _turn(self, text: str, image: Image | None) -> BatchFeature:
-        shown = [] if image is None else [{"type": "image", "image": image}]
-        conversation: Any = [{"role": "user", "content": [*shown, {"type": "text", "text": text}]}]
+    def _turn(self, conversation: Sequence[Message]) -> BatchFeature:
         turn: Any = self.processor.apply_chat_template(
-            conversation,
+            list(conversation),
             tokenize=True,
             add_generation_prompt=True,
             return_dict=True,
             return_tensors="pt",
         )
         return turn
+
+
+def said(role: str, text: str, images: Sequence[Image] = ()) -> Message:
+    """Spell one message of a conversation: its pictures first, then its text."""
+    shown = [{"type": "image", "image": image} for image in images]
+    return {"role": role, "content": [*shown, {"type": "text", "text": text}]}
 
 
 def load_vision_language(model: str | Path, placement: Placement = CPU) -> VisionLanguage:

@@ -1,7 +1,7 @@
 """CLIP-S: how well pictures show what their prompts say; the cosine of image and text, higher is better.
 
 >>> measure = ClipScore("models/tiny-clip")
->>> measure.scores([picture], [plain_prompt("a [V] on a blue background", class_noun="star")])
+>>> measure.scores([picture], ["a star on a blue background"])
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,6 @@ from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 from dopsd.batching import ROWS
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, named, weights
-
-PLACEHOLDER = "[V]"
 
 
 class ClipScore:
@@ -37,10 +35,11 @@ class ClipScore:
         """Score each picture against its prompt, in [-1, 1]. Prompts beyond CLIP's length are cut, as everywhere."""
         if len(images) != len(prompts):
             raise ValueError(f"{len(images)} pictures for {len(prompts)} prompts: give one prompt a picture")
-        return cosine_similarity(self._seen(images), self._read(prompts), dim=-1).tolist()
+        return cosine_similarity(self.image_features(images), self.text_features(prompts), dim=-1).tolist()
 
     @torch.no_grad()
-    def _seen(self, images: Sequence[Image]) -> Tensor:
+    def image_features(self, images: Sequence[Image]) -> Tensor:
+        """Embed pictures, shape (n, width), not normalised."""
         parts = []
         for start in range(0, len(images), ROWS):
             some = [image.convert("RGB") for image in images[start : start + ROWS]]
@@ -49,7 +48,8 @@ class ClipScore:
         return torch.cat(parts)
 
     @torch.no_grad()
-    def _read(self, prompts: Sequence[str]) -> Tensor:
+    def text_features(self, prompts: Sequence[str]) -> Tensor:
+        """Embed texts, shape (n, width), not normalised; beyond CLIP's length they are cut."""
         parts = []
         longest = self._network.config.text_config.max_position_embeddings
         for start in range(0, len(prompts), ROWS):
@@ -57,12 +57,3 @@ class ClipScore:
             inputs = self._tokenizer(some, padding=True, truncation=True, max_length=longest, return_tensors="pt")
             parts.append(self._network.get_text_features(**inputs.to(self._network.device)).pooler_output.cpu())
         return torch.cat(parts)
-
-
-def plain_prompt(prompt: str, class_noun: str) -> str:
-    """Say the prompt to a model that has never met the concept: `[V]` becomes the class noun.
-
-    "a [V] star" with the noun "star" is "a star", and so is "a [V]". Without a noun the placeholder is "thing".
-    """
-    noun = class_noun.replace("_", " ") or "thing"
-    return prompt.replace(f"{PLACEHOLDER} {noun}", noun).replace(PLACEHOLDER, noun)

@@ -7,7 +7,7 @@ a percentile bootstrap: of a nominal 95 % they cover 0.85 to 0.96 at 16 units an
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,20 @@ def summary(rows: Mapping[str, Sequence[float]], *, confidence: float = 0.95, nu
     """Give the mean over prompts of the mean over seeds."""
     means = [float(np.mean(rows[prompt])) for prompt in sorted(rows)]
     return interval(means, confidence=confidence, num_resamples=num_resamples)
+
+
+def jackknife(count: int, statistic: Callable[[Sequence[int]], float]) -> list[float]:
+    """Share one number for a whole set among its `count` units, so that it has an interval too (Tukey 1958).
+
+    `statistic` measures the set made of some units. Unit i gets count * all - (count - 1) * all but i: their mean is
+    the number without its bias of order 1 / count, their spread is what the number owes to each of them. One unit
+    gets the number itself.
+    """
+    units = list(range(count))
+    whole = statistic(units)
+    if count == 1:
+        return [whole]
+    return [count * whole - (count - 1) * statistic(units[:unit] + units[unit + 1 :]) for unit in units]
 
 
 def student_quantile(confidence: float, freedom: int) -> float:
