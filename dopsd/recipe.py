@@ -5,7 +5,7 @@ $ python -c "from dopsd.recipe import Training; print(Training(rank=16))"
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 _FORBID_UNKNOWN_KEYS = {"extra": "forbid"}
 
@@ -83,13 +83,26 @@ class Probing:
         _within("minimum_gain", self.minimum_gain, 0, 2)
 
 
+Metric = Literal[
+    "dino_d", "clip_s", "curvature", "sharpness", "contrast", "noise_floor", "diversity", "velocity_divergence",
+    "frechet_to_base", "lpips_d", "vlm_j", "quality_s", "aesthetic_s", "fid", "kid", "geneval", "dpg",
+]  # fmt: skip
+"""What can be measured; docs/metrics.md has a paragraph on each."""
+JUDGED: tuple[Metric, ...] = ("dino_d", "clip_s", "curvature", "sharpness", "contrast", "noise_floor")
+"""What the gate judges by."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """How models are compared: the same prompts and `seeds` for all of them, intervals of `confidence` over prompts."""
+    """How models are compared: the same prompts and `seeds` for all of them, intervals of `confidence` over prompts.
+
+    `metrics` are what is measured, among them all that the gate judges by.
+    """
 
     seeds: tuple[int, ...] = (0, 1)
     confidence: float = 0.95
     num_resamples: int = 10_000
+    metrics: tuple[Metric, ...] = (*JUDGED, "diversity", "velocity_divergence", "frechet_to_base")
 
     __pydantic_config__ = _FORBID_UNKNOWN_KEYS
 
@@ -98,6 +111,10 @@ class Evaluation:
         _distinct_seeds(self.seeds)
         _within("confidence", self.confidence, 0.5, 0.999)
         _at_least("num_resamples", self.num_resamples, 100)
+        for metric in self.metrics:
+            _one_of("metrics", metric, get_args(Metric))
+        if "diversity" in self.metrics and len(self.seeds) < 2:
+            raise ValueError(f"seeds are {list(self.seeds)} and diversity compares pictures of a prompt: give two")
 
 
 @dataclass(frozen=True)

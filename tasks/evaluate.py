@@ -2,67 +2,78 @@
 
     python -m tasks run evaluate
 
-Panel C holds the concept in other words and in new scenes, panel R what must not change.
+Panel C holds the concept in other words and in new scenes, panel R what must not change, panel P earlier concepts.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from PIL.Image import Image
 
-from dopsd.adapter import load_adapter_, wearing
+from dopsd.adapter import load_adapter_
 from dopsd.examples import read_example
 from dopsd.families.catalogue import family
-from dopsd.family import Context, Denoiser
-from dopsd.metrics.faithfulness import PLACEHOLDER, ClipScore
-from dopsd.metrics.likeness import DinoDistance
+from dopsd.family import Denoiser
 from dopsd.placement import fastest
-from tasks.dataset import embedded
-from tasks.drawings import Drawing, Easel, drawings
+from tasks.dataset import embedded, teacher_context
+from tasks.drawings import TOGETHER, Drawing, Easel, side_by_side
+from tasks.earlier import earlier, keep
 from tasks.folders import write_bytes, write_json, write_manifest, write_text
 from tasks.grid import grid, png
-from tasks.panels import Naming, Prompt, concept_panel, prompts, retention_panel
+from tasks.judges import Judges
+from tasks.measures import Sheet, measured
+from tasks.panels import Naming, Prompt, benchmark_panel, concept_panel, prompts, retention_panel
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
 from tasks.progress import track
-from tasks.scores import Judges, compared, measured, table
+from tasks.scores import compared, table
 
 _COLUMNS = 6
 
 
 def run(params: Params, room: Room) -> None:
-    """Write `data/scores`: `scores.json`, every single value in `rows.csv`, `grid.png` and `manifest.json`."""
+    """Write `data/scores`: `scores.json`, every value in `rows.csv`, `grid.png`, the concept's `panel`, a manifest."""
     pairs = embedded(room)
     chosen = pairs[:: -(-len(pairs) // params.evaluate.num_rewrites)]
     targets = {pair.id: pair.picture() for pair in chosen}
-    panel = _panel({pair.id: pair.caption for pair in chosen}, params, room)
+    learnt, their_targets = earlier([Path(folder) for folder in params.evaluate.earlier])
+    judges = Judges(params.evaluate, room.reads, targets, their_targets)
+    panel = _panel({pair.id: pair.caption for pair in chosen}, params, room) + learnt + _benchmarks(params, judges)
     easel, denoiser = _easel(params, room), _denoiser(params, room)
     models = ["base", *(name for name in ("parent", "adapter") if name in room.reads)]
-    contexts = easel.encoder.student_contexts([prompt.text for prompt in panel])
-    made = {
-        model: _drawn_by(model, denoiser, contexts, panel, easel) for model in track(models, len(models), "evaluate")
-    }
-    judges = _judges(params, room, targets)
-    scores = {model: measured(drawn, judges) for model, drawn in made.items()}
+    made = _made(denoiser, models, panel, easel)
+    sheets = {model: Sheet(drawn, made["base"], judges) for model, drawn in made.items()}
+    scores = {model: measured(sheet, params.evaluate.metrics) for model, sheet in sheets.items()}
     folder = room.writes["scores"]
     write_json(folder / "scores.json", compared(scores, params.evaluate) | {"num_steps": params.train.num_steps})
     write_text(folder / "rows.csv", table(scores))
+    keep(folder / "panel", panel, targets)
     taught = _taught("parent" if "parent" in made else "base", denoiser, panel, targets, easel)
     write_bytes(folder / "grid.png", png(_grid(made, taught, targets)))
     write_manifest(folder, "evaluate", resolved(params)["evaluate"], {"prompts": len(panel), "models": len(models)})
 
 
 def _panel(captions: Mapping[str, str], params: Params, room: Room) -> list[Prompt]:
-    naming = Naming(PLACEHOLDER, params.evaluate.class_noun)
+    naming = Naming(params.caption.placeholder, params.evaluate.class_noun)
     concept = concept_panel(captions, prompts(room.reads["novel"]), naming)
     return concept + retention_panel(prompts(room.reads["retention"]), naming)
 
 
+def _benchmarks(params: Params, judges: Judges) -> list[Prompt]:
+    """Take the prompts of the benchmarks that are asked for, as they were published."""
+    asked = params.evaluate.metrics
+    geneval = benchmark_panel("geneval", list(judges.orders)) if "geneval" in asked else []
+    return geneval + (benchmark_panel("dpg", list(judges.items)) if "dpg" in asked else [])
+
+
 def _easel(params: Params, room: Room) -> Easel:
-    encoder = family(params.models.family).load_encoder(room.reads["base"], room.reads["vlm"], fastest())
+    load = family(params.models.family).load_encoder
+    encoder = load(room.reads["base"], room.reads["vlm"], fastest(), teacher_context(room))
     entry = min((room.reads["embeddings"] / "entries").glob("*.safetensors"))
     shape = tuple(read_example(entry).latents.shape)
-    return Easel(encoder, shape, params.train.num_steps, params.evaluate.seeds)
+    follows_base = "velocity_divergence" in params.evaluate.metrics
+    return Easel(encoder, shape, params.train.num_steps, params.evaluate.seeds, follows_base)
 
 
 def _denoiser(params: Params, room: Room) -> Denoiser:
@@ -75,26 +86,26 @@ def _denoiser(params: Params, room: Room) -> Denoiser:
     return denoiser
 
 
-def _drawn_by(
-    model: str, denoiser: Denoiser, contexts: Sequence[Context], panel: Sequence[Prompt], easel: Easel
-) -> list[Drawing]:
-    with wearing(denoiser.network, None if model == "base" else model):
-        return drawings(denoiser, contexts, panel, easel)
-
-
-def _judges(params: Params, room: Room, targets: Mapping[str, Image]) -> Judges:
-    likeness, faithfulness = DinoDistance(room.reads["dino"], fastest()), ClipScore(room.reads["clip"], fastest())
-    return Judges(likeness, faithfulness, params.evaluate.class_noun, targets)
+def _made(denoiser: Denoiser, models: Sequence[str], panel: Sequence[Prompt], easel: Easel) -> dict[str, list[Drawing]]:
+    """Let every model draw the whole panel."""
+    contexts = easel.encoder.student_contexts([prompt.text for prompt in panel])
+    made: dict[str, list[Drawing]] = {model: [] for model in models}
+    num_batches = -(-len(panel) * len(easel.seeds) // TOGETHER)
+    for batch in track(side_by_side(denoiser, models, panel, contexts, easel), num_batches, "evaluate"):
+        for model, drawn in batch.items():
+            made[model] += drawn
+    return made
 
 
 def _taught(
     model: str, denoiser: Denoiser, panel: Sequence[Prompt], targets: Mapping[str, Image], easel: Easel
 ) -> list[Drawing]:
     """Let the teacher draw the rewrites with their pictures before its eyes."""
-    rewrites = [prompt for prompt in panel if prompt.target is not None][:_COLUMNS]
+    rewrites = [prompt for prompt in panel if prompt.panel == "concept" and prompt.target is not None][:_COLUMNS]
     shown = [targets[str(prompt.target)] for prompt in rewrites]
     contexts = easel.encoder.teacher_contexts([prompt.text for prompt in rewrites], shown)
-    return _drawn_by(model, denoiser, contexts, rewrites, replace(easel, seeds=easel.seeds[:1]))
+    once = replace(easel, seeds=easel.seeds[:1], follows_base=False)
+    return [one for batch in side_by_side(denoiser, [model], rewrites, contexts, once) for one in batch[model]]
 
 
 def _grid(made: Mapping[str, Sequence[Drawing]], taught: Sequence[Drawing], targets: Mapping[str, Image]) -> Image:

@@ -4,12 +4,17 @@
     panel += retention_panel(prompts(Path("panels/retention.txt")))
 
 Prompts are frozen data, one a line, "#" in front of a remark: comparisons of years hold only while they stay.
+P, the panels of concepts that were learnt earlier, are kept by tasks.earlier.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from dopsd.metrics.prompting import plain_prompt
+
+Panel = Literal["concept", "retention", "earlier", "geneval", "dpg"]
 
 
 @dataclass(frozen=True)
@@ -19,13 +24,21 @@ class Naming:
     placeholder: str
     class_noun: str
 
+    def plain(self, text: str) -> str:
+        """Say a prompt to a model that has never met the concept."""
+        return plain_prompt(text, self.class_noun, self.placeholder)
+
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt of a panel; a rewrite has the id of the image whose caption it says in other words."""
+    """One prompt of a panel, and the same in plain words, for judges who have never met the concept.
 
-    panel: Literal["concept", "retention"]
+    `target` is the id of the picture to compare with, if any: that whose caption a rewrite says in other words.
+    """
+
+    panel: Panel
     text: str
+    plain: str
     target: str | None = None
 
 
@@ -56,8 +69,8 @@ def concept_panel(captions: Mapping[str, str], novel: Sequence[str], naming: Nam
     for identity, caption in sorted(captions.items()):
         text = next(text for text in _rewrites(caption, naming) if text not in taken)
         taken.add(text)
-        panel.append(Prompt("concept", text, identity))
-    return panel + [Prompt("concept", text) for text in novel]
+        panel.append(Prompt("concept", text, naming.plain(text), identity))
+    return panel + [Prompt("concept", text, naming.plain(text)) for text in novel]
 
 
 def retention_panel(texts: Sequence[str], naming: Naming) -> list[Prompt]:
@@ -65,7 +78,12 @@ def retention_panel(texts: Sequence[str], naming: Naming) -> list[Prompt]:
     for text in texts:
         if naming.placeholder in text:
             raise ValueError(f"evaluate.retention: {naming.placeholder} is in {text!r}; write prompts without it")
-    return [Prompt("retention", text) for text in texts]
+    return [Prompt("retention", text, text) for text in texts]
+
+
+def benchmark_panel(name: Literal["geneval", "dpg"], texts: Sequence[str]) -> list[Prompt]:
+    """Take the prompts of a benchmark as they are, without any rewriting."""
+    return [Prompt(name, text, text) for text in texts]
 
 
 def _rewrites(caption: str, naming: Naming) -> Iterator[str]:

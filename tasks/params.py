@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from dopsd.recipe import Evaluation, Margins, Probing, Training
+from dopsd.recipe import JUDGED, Evaluation, Margins, Probing, Training
 
 PARAMS_FILE = "params.yaml"
 
@@ -62,18 +62,47 @@ class Embed(_Section):
     batch_size: int = Field(8, ge=1)
 
 
+_NEEDS = {
+    "lpips_d": ("lpips",), "fid": ("inception",), "kid": ("inception",), "vlm_j": ("judge",), "quality_s": ("judge",),
+    "aesthetic_s": ("judge",), "geneval": ("segmenter", "geneval"), "dpg": ("judge", "dpg"),
+}  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Evaluation):
     """How models are compared, and on what: two files of prompts, one a line.
 
     `novel` puts the concept into new scenes, `retention` holds what must not change; so many training captions are said
-    in other words. `class_noun` says what the concept is ("star") in words that any model knows.
+    in other words. `class_noun` says what the concept is ("star") in words that any model knows; `kind` tells an
+    object from a style. `earlier` are folders of panels that evaluate wrote for concepts learnt before.
+
+    Some metrics need more, each a folder or a hub id: lpips_d needs `lpips`, fid and kid `inception`, geneval
+    `segmenter` and the benchmark's file `geneval`, vlm_j, quality_s and aesthetic_s `judge`, dpg `judge` and its file
+    `dpg`.
     """
 
     novel: str
     retention: str
     num_rewrites: int = Field(16, ge=1)
     class_noun: str = ""
+    kind: Literal["object", "style"] = "object"
+    earlier: tuple[str, ...] = ()
+    lpips: str = ""
+    inception: str = ""
+    judge: str = ""
+    segmenter: str = ""
+    geneval: str = ""
+    dpg: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse metrics whose model is not named, and a choice that the gate cannot judge by."""
+        super().__post_init__()
+        for metric in self.metrics:
+            for key in _NEEDS.get(metric, ()):
+                if not getattr(self, key):
+                    raise ValueError(f"{key} is missing and metrics ask for {metric}: name a folder or a hub id")
+        if missing := [metric for metric in JUDGED if metric not in self.metrics]:
+            raise ValueError(f"metrics leave {missing[0]} out, which the gate judges by: add it")
 
 
 class Register(_Section):

@@ -110,7 +110,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="evaluate",
         summary="score base, parent and adapter on the same prompts and seeds",
-        params=("evaluate", "train.num_steps", *_DENOISER, *_JUDGES),
+        params=("evaluate", "caption.placeholder", "train.num_steps", *_DENOISER, *_JUDGES),
         reads=("images", "captions", "embeddings", "adapter", "base", "vlm", "dino", "clip", "novel", "retention"),
         writes=("scores",),
         needs="gpu",

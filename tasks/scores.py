@@ -1,59 +1,19 @@
-"""Numbers for drawings, and models side by side.
+"""Models side by side: means with intervals, paired differences, and every single value.
 
-    scores = {model: measured(drawn, judges) for model, drawn in made.items()}
-    compared(scores, params.evaluate)
-
-A metric's key is its panel and its name: "concept/dino_d@tiny-dino@3f0c...", "retention/curvature".
+scores = {model: measured(Sheet(drawn, made["base"], judges), metrics) for model, drawn in made.items()}
+compared(scores, params.evaluate)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
-from PIL.Image import Image
 
-from dopsd.metrics import few_step
-from dopsd.metrics.faithfulness import ClipScore, plain_prompt
-from dopsd.metrics.likeness import DinoDistance
 from dopsd.metrics.statistics import difference, summary
 from dopsd.recipe import Evaluation
-from tasks.drawings import Drawing
 from tasks.intervals import as_json
-
-
-@dataclass(frozen=True)
-class Judges:
-    """Who measures: likeness to the targets (by image id), and faithfulness to prompts that say `class_noun`."""
-
-    likeness: DinoDistance
-    faithfulness: ClipScore
-    class_noun: str
-    targets: Mapping[str, Image]
-
-
-@dataclass(frozen=True)
-class Score:
-    """One value of one drawing."""
-
-    metric: str
-    prompt: str
-    seed: int
-    value: float
-
-
-def measured(drawn: Sequence[Drawing], judges: Judges) -> list[Score]:
-    """Measure everything that the panels ask for: likeness where there is a target, few-step signals on retention."""
-    likened = [drawing for drawing in drawn if drawing.prompt.target is not None]
-    targets = [judges.targets[str(drawing.prompt.target)] for drawing in likened]
-    scores = _scores(judges.likeness.name, likened, judges.likeness.distances(_pictures(likened), targets))
-    plain = [plain_prompt(drawing.prompt.text, judges.class_noun) for drawing in drawn]
-    scores += _scores(judges.faithfulness.name, drawn, judges.faithfulness.scores(_pictures(drawn), plain))
-    kept = [drawing for drawing in drawn if drawing.prompt.panel == "retention"]
-    scores += _scores("curvature", kept, [drawing.curvature for drawing in kept])
-    for signal in (few_step.sharpness, few_step.contrast, few_step.noise_floor):
-        scores += _scores(signal.__name__, kept, signal(_pictures(kept)))
-    return scores
+from tasks.measures import Score
 
 
 def compared(scores: Mapping[str, Sequence[Score]], evaluation: Evaluation) -> dict[str, Any]:
@@ -82,17 +42,6 @@ def table(scores: Mapping[str, Sequence[Score]]) -> str:
     """List every value as CSV: model, metric, prompt, seed, value."""
     rows = [{"model": model} | asdict(score) for model, some in scores.items() for score in some]
     return pd.DataFrame(rows).to_csv(index=False)
-
-
-def _pictures(drawn: Sequence[Drawing]) -> list[Image]:
-    return [drawing.picture for drawing in drawn]
-
-
-def _scores(name: str, drawn: Sequence[Drawing], values: Sequence[float]) -> list[Score]:
-    return [
-        Score(f"{drawing.prompt.panel}/{name}", drawing.prompt.text, drawing.seed, value)
-        for drawing, value in zip(drawn, values, strict=True)
-    ]
 
 
 def _by_metric(scores: Sequence[Score]) -> dict[str, dict[str, list[float]]]:

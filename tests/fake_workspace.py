@@ -23,7 +23,7 @@ PARAMS: dict[str, Any] = {
         "family": "z-image", "base": "models/base", "vlm": "models/vlm", "dino": "models/dino", "clip": "models/clip",
     },
     "ingest": {"source": "photos"},
-    "caption": {},
+    "caption": {"placeholder": "[V]"},
     "embed": {},
     "probe": {},
     "train": {"parent": "base", "num_steps": 4, "learning_rate": 0.001},

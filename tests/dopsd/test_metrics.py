@@ -11,9 +11,10 @@ from PIL import Image, ImageFilter
 from torch.nn.functional import cosine_similarity
 from transformers import AutoTokenizer, CLIPModel, DINOv3ViTModel
 
-from dopsd.metrics.faithfulness import ClipScore, plain_prompt
+from dopsd.metrics.faithfulness import ClipScore
 from dopsd.metrics.few_step import contrast, curvature, noise_floor, sharpness
 from dopsd.metrics.likeness import DinoDistance
+from dopsd.metrics.prompting import plain_prompt
 from dopsd.pixels import pixels
 from dopsd.pretrained import revision
 from dopsd.sampling import Walk
@@ -131,4 +132,4 @@ def test_clip_score_wants_a_prompt_a_picture(models: Any, picture: Callable[[int
     ],
 )
 def test_the_placeholder_becomes_the_class_noun(prompt: str, noun: str, plain: str) -> None:
-    assert plain_prompt(prompt, noun) == plain
+    assert plain_prompt(prompt, noun, "[V]") == plain

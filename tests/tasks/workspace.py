@@ -50,7 +50,10 @@ def laid_out(root: Path) -> Workspace:
     params = {
         "models": {"family": "z-image", **{key: str(MODELS / name) for key, name in names.items()}},
         "ingest": {"source": "photos"},
-        "caption": {"instruction": 'Describe this image in one sentence. Call its main subject "[V]".'},
+        "caption": {
+            "instruction": 'Describe this image in one sentence. Call its main subject "[V]".',
+            "placeholder": "[V]",
+        },
         "embed": {"image_side_px": 40, "batch_size": 4},
         "probe": {"seeds": [0], "accept_weak_teacher": True},
         "train": training,
