@@ -8,7 +8,7 @@ shape (channels, height, width), normalised as the pipeline does. A family that 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from PIL.Image import Image
 from torch import Tensor
@@ -18,6 +18,10 @@ Network = Any
 
 Pipeline = Any
 """The class of a diffusers pipeline that loads and saves LoRA weights of its transformer."""
+
+
+TeacherContext = Literal["vlm", "reference", "both"]
+"""How a teacher is shown a picture: read by a VLM with the words, as reference latents beside them, or both ways."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,9 @@ class Denoiser(Protocol):
 class Family:
     """A model line: how to load its two sides, where its LoRA goes, and which pipeline reads that LoRA.
 
-    `load_encoder(base, vision_language, placement)` and `load_denoiser(base, placement)` take directories in the
-    layout of the hub, or hub ids; they raise FileNotFoundError naming what is missing and how to get it.
+    `load_encoder(base, vision_language, placement, teacher_context)` and `load_denoiser(base, placement)` take
+    directories in the layout of the hub, or hub ids; they raise FileNotFoundError naming what is missing and how to get
+    it. `teacher_contexts` lists the ways in which its teacher can be shown a picture, the usual one first.
     """
 
     name: str
@@ -84,3 +89,13 @@ class Family:
     pipeline: Pipeline
     load_encoder: Callable[..., Encoder]
     load_denoiser: Callable[..., Denoiser]
+    teacher_contexts: tuple[TeacherContext, ...] = ("vlm",)
+
+    def teacher_context(self, wish: TeacherContext | Literal["auto"]) -> TeacherContext:
+        """Settle how the teacher is shown a picture, "auto" is the usual way; raises ValueError for one it lacks."""
+        if wish == "auto":
+            return self.teacher_contexts[0]
+        if wish not in self.teacher_contexts:
+            known = ", ".join(("auto", *self.teacher_contexts))
+            raise ValueError(f"teacher_context is {wish!r}, which {self.name} cannot do: choose one of {known}")
+        return wish

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from dopsd.family import Family
 
-_MODULES = {"z-image": "dopsd.families.z_image"}
+_MODULES = {"z-image": "dopsd.families.z_image", "flux2-klein": "dopsd.families.flux2_klein"}
 NAMES = tuple(_MODULES)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, Qwen3Model
 
 from dopsd.batching import ROWS, rows_alike
-from dopsd.family import Context
+from dopsd.family import Context, TeacherContext
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, weights
 from dopsd.vision_language import VisionLanguage, teacher_vlm
@@ -105,8 +105,14 @@ class ZImageEncoder:
         return len(ids)
 
 
-def load_encoder(base: str | Path, vision_language: str | Path, placement: Placement = CPU) -> ZImageEncoder:
+def load_encoder(
+    base: str | Path,
+    vision_language: str | Path,
+    placement: Placement = CPU,
+    teacher_context: TeacherContext = "vlm",
+) -> ZImageEncoder:
     """Load VAE and text encoder of `base` and the VLM that reads pictures with them. Raises FileNotFoundError."""
+    assert teacher_context == "vlm", "the family's record names the one way there is"
     text_encoder = load(Qwen3Model, base, "text_encoder", **weights(dtype=placement.dtype)).to(placement.device).eval()
     vae = load(AutoencoderKL, base, "vae", **weights(torch_dtype=placement.dtype)).to(placement.device).eval()
     tokenizer = load(AutoTokenizer, base, "tokenizer")

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderKLFlux2,
+    FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
+)
 from PIL import Image
 from tokenizers import pre_tokenizers
 from transformers import (
@@ -21,6 +29,7 @@ from transformers import (
     Qwen2Tokenizer,
     Qwen2VLImageProcessorPil,
     Qwen3Config,
+    Qwen3ForCausalLM,
     Qwen3Model,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
@@ -52,9 +61,10 @@ TEXT = {
 
 @dataclass(frozen=True)
 class Models:
-    """Directories of the small models."""
+    """Directories of the small models; `base` is Z-Image."""
 
     base: Path
+    klein: Path
     vision_language: Path
     dino: Path
     clip: Path
@@ -71,7 +81,8 @@ def one_thread_and_a_fresh_accelerator() -> None:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     """Build and save every model that the product loads."""
     root = tmp_path_factory.mktemp("models")
-    made = Models(root / "small-z-image", root / "small-qwen3-vl", root / "small-dino", root / "small-clip")
+    names = ("z-image", "flux2-klein", "qwen3-vl", "dino", "clip")
+    made = Models(*(root / f"small-{name}" for name in names))
     torch.manual_seed(0)
     pipeline().save_pretrained(made.base)
     seeing().save_pretrained(made.vision_language)
@@ -91,6 +102,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     CLIPTokenizer(vocab=words, merges=[]).save_pretrained(made.clip)
     squash = {"height": SIDE, "width": SIDE}
     CLIPImageProcessorPil(size=squash, do_center_crop=False).save_pretrained(made.clip)
+    klein().save_pretrained(made.klein)
     return made
 
 
@@ -156,6 +168,31 @@ def pipeline() -> ZImagePipeline:
     )  # fmt: skip
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=3.0)
     return ZImagePipeline(scheduler, vae, text_encoder, tokenizer(), transformer)
+
+
+def klein() -> Flux2KleinPipeline:
+    """Build a whole random FLUX.2-klein; it reads its Qwen3 after layers 0, 1 and 2."""
+    text_encoder = Qwen3ForCausalLM(
+        Qwen3Config(**TEXT, rope_parameters={"rope_type": "default", "rope_theta": 1e4}, use_sliding_window=False)
+    )
+    vae = AutoencoderKLFlux2(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(8, 8, 8),
+        layers_per_block=1,
+        latent_channels=LATENT[0],
+        norm_num_groups=4,
+        mid_block_add_attention=False,
+    )
+    vae.bn.running_mean.normal_(0, 0.1)
+    vae.bn.running_var.uniform_(0.5, 1.5)
+    transformer = Flux2Transformer2DModel(
+        in_channels=4 * LATENT[0], num_layers=1, num_single_layers=2, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=3 * TEXT["hidden_size"], timestep_guidance_channels=32, axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=False,
+    )  # fmt: skip
+    scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=3.0, use_dynamic_shifting=True)
+    return Flux2KleinPipeline(scheduler, vae, text_encoder, tokenizer(), transformer, is_distilled=True)
 
 
 def seeing() -> Qwen3VLForConditionalGeneration:

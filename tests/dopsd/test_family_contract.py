@@ -1,4 +1,4 @@
-"""A family is whatever passes this file: add a row to FAMILIES, and make it pass."""
+"""A family is whatever passes this file: add a row to STANDS, and make it pass."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, DiffusionPipeline, Flux2KleinPipeline
 from PIL import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -24,6 +24,34 @@ NUM_STEPS = 4
 
 
 @dataclass(frozen=True)
+class Stand:
+    """What the installed pipeline of a family calls its own: how it is asked, how its latents are stored."""
+
+    base: str
+    latent_shape: tuple[int, int, int]
+    is_normalised: bool
+    reading: dict[str, Any]
+    encode: dict[str, Any]
+    decodable: Callable[[Any, Tensor], Tensor]
+
+
+def plain(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    return latents / vae.config.scaling_factor + vae.config.shift_factor
+
+
+def unpatched(vae: AutoencoderKLFlux2, latents: Tensor) -> Tensor:
+    mean, variance = vae.bn.running_mean[:, None, None], vae.bn.running_var[:, None, None]
+    return Flux2KleinPipeline._unpatchify_latents(latents * (variance + vae.config.batch_norm_eps).sqrt() + mean)
+
+
+LAYERS = {"text_encoder_out_layers": (0, 1, 2)}  # a quarter, a half and three quarters of 3, rounded down
+STANDS = {
+    "z-image": Stand("base", (4, 6, 6), True, {}, {"do_classifier_free_guidance": False}, plain),
+    "flux2-klein": Stand("klein", (16, 3, 3), False, LAYERS, LAYERS, unpatched),
+}
+
+
+@dataclass(frozen=True)
 class Side:
     """A family with both its sides, and a fresh pipeline to compare with."""
 
@@ -32,34 +60,57 @@ class Side:
     denoiser: Denoiser
     pipeline: DiffusionPipeline
     base: Path
+    stand: Stand
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Shape of the latents of a picture of 24 px."""
+        return self.stand.latent_shape
 
 
 @pytest.fixture(params=NAMES)
 def side(request: pytest.FixtureRequest, models: Any) -> Side:
     """Load each family of the catalogue from its small stand-in."""
-    base = {"z-image": models.base}[request.param]
-    made = family(request.param)
+    stand, made = STANDS[request.param], family(request.param)
+    base = getattr(models, stand.base)
     fresh = made.pipeline.from_pretrained(base)
     fresh.set_progress_bar_config(disable=True)
-    return Side(made, made.load_encoder(base, models.vision_language), made.load_denoiser(base), fresh, base)
+    encoder = made.load_encoder(base, models.vision_language)
+    return Side(made, encoder, made.load_denoiser(base), fresh, base, stand)
+
+
+def called(side: Side, prompts: list[str], **options: Any) -> Any:
+    """Let the installed pipeline draw."""
+    return side.pipeline(
+        prompt=list(prompts), height=24, width=24, guidance_scale=0.0, **side.stand.reading, **options
+    ).images
 
 
 def painted(side: Side, prompts: list[str], seeds: list[int], output: str) -> Tensor:
     """Let the installed pipeline draw, each picture from its own generator."""
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    images = side.pipeline(
-        prompt=list(prompts), height=24, width=24, num_inference_steps=NUM_STEPS, guidance_scale=0.0,
-        generator=generators, output_type=output,
-    ).images  # fmt: skip
-    return torch.as_tensor(images)
+    return torch.as_tensor(
+        called(side, prompts, num_inference_steps=NUM_STEPS, generator=generators, output_type=output)
+    )
 
 
 def decoded(side: Side, latents: Tensor) -> Tensor:
     """Decode latents in floating point with the fresh pipeline's VAE, (n, h, w, 3) in [0, 1]."""
     vae = side.pipeline.vae
     with torch.no_grad():
-        pictures = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor).sample
+        pictures = vae.decode(side.stand.decodable(vae, latents)).sample
     return torch.from_numpy(side.pipeline.image_processor.postprocess(pictures, output_type="np"))
+
+
+def times(network: nn.Module) -> list[float]:
+    """Write down every model time that `network` is asked at from now on."""
+    seen: list[float] = []
+
+    def note(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        seen.append((named["timestep"] if "timestep" in named else inputs[1])[0].item())
+
+    network.register_forward_pre_hook(note, with_kwargs=True)
+    return seen
 
 
 def test_each_side_loads_only_its_own_models(side: Side) -> None:
@@ -70,7 +121,7 @@ def test_each_side_loads_only_its_own_models(side: Side) -> None:
 
 
 def test_sigmas_fall_from_noise_to_image(side: Side) -> None:
-    sigmas = side.denoiser.sigmas(NUM_STEPS, (4, 6, 6))
+    sigmas = side.denoiser.sigmas(NUM_STEPS, side.latent_shape)
     assert sigmas.shape == (NUM_STEPS + 1,)
     assert (sigmas[0], sigmas[-1]) == (1, 0)
     assert all(later < earlier for earlier, later in pairwise(sigmas))
@@ -78,21 +129,20 @@ def test_sigmas_fall_from_noise_to_image(side: Side) -> None:
 
 @pytest.mark.parametrize("num_steps", [1, 4, 8])
 def test_training_sigmas_equal_those_of_a_hooked_inference_call(side: Side, num_steps: int) -> None:
-    seen: list[float] = []
-    side.pipeline.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1][0].item()))
-    side.pipeline(prompt="x", height=24, width=24, num_inference_steps=num_steps, guidance_scale=0.0)
-    sigmas = side.denoiser.sigmas(num_steps, (4, 6, 6))
+    seen = times(side.pipeline.transformer)
+    called(side, ["x"], num_inference_steps=num_steps)
+    sigmas = side.denoiser.sigmas(num_steps, side.latent_shape)
     assert torch.equal(sigmas, side.pipeline.scheduler.sigmas)
-    asked: list[float] = []
-    side.denoiser.network.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[1][0].item()))
-    walk(side.denoiser, side.encoder.student_contexts(["x"]), noise([0], (4, 6, 6)), num_steps)
+    asked = times(side.denoiser.network)
+    walk(side.denoiser, side.encoder.student_contexts(["x"]), noise([0], side.latent_shape), num_steps)
     assert asked == seen
 
 
 def test_a_picture_equals_the_pipelines_picture(side: Side) -> None:
     contexts = side.encoder.student_contexts(PROMPTS)
-    latents = sample(side.denoiser, contexts, [3, 1, 4], latent_shape=(4, 6, 6), num_steps=NUM_STEPS)
-    assert (latents - painted(side, PROMPTS, [3, 1, 4], "latent")).abs().max() < 1e-4
+    latents = sample(side.denoiser, contexts, [3, 1, 4], latent_shape=side.latent_shape, num_steps=NUM_STEPS)
+    theirs = latents if side.stand.is_normalised else side.stand.decodable(side.pipeline.vae, latents)
+    assert (theirs - painted(side, PROMPTS, [3, 1, 4], "latent")).abs().max() < 1e-4
     assert (decoded(side, latents) - painted(side, PROMPTS, [3, 1, 4], "np")).abs().max() < 1e-3
 
 
@@ -106,7 +156,7 @@ def test_an_exported_adapter_draws_the_same_in_a_fresh_pipeline(side: Side, tmp_
     bare = painted(side, PROMPTS, [0, 1, 2], "np")
     side.pipeline.load_lora_weights(tmp_path)
     contexts = side.encoder.student_contexts(PROMPTS)
-    latents = sample(side.denoiser, contexts, [0, 1, 2], latent_shape=(4, 6, 6), num_steps=NUM_STEPS)
+    latents = sample(side.denoiser, contexts, [0, 1, 2], latent_shape=side.latent_shape, num_steps=NUM_STEPS)
     theirs = painted(side, PROMPTS, [0, 1, 2], "np")
     assert (decoded(side, latents) - theirs).abs().max() < 1e-3
     assert (bare - theirs).abs().max() > 0.02
@@ -114,7 +164,7 @@ def test_an_exported_adapter_draws_the_same_in_a_fresh_pipeline(side: Side, tmp_
 
 def test_velocity_is_fp32_and_blind_to_its_neighbours(side: Side) -> None:
     contexts = side.encoder.student_contexts(PROMPTS)
-    x = noise([0, 1, 2], (4, 6, 6))
+    x = noise([0, 1, 2], side.latent_shape)
     with torch.no_grad():
         together = side.denoiser.velocity(x, torch.tensor(0.75), contexts)
         alone = [side.denoiser.velocity(x[n : n + 1], torch.tensor(0.75), contexts[n : n + 1]) for n in range(3)]
@@ -126,29 +176,59 @@ def test_velocity_is_fp32_and_blind_to_its_neighbours(side: Side) -> None:
 def test_student_contexts_are_the_pipelines(side: Side) -> None:
     captions = list(PROMPTS)
     ours = side.encoder.student_contexts(captions)
-    theirs = side.pipeline.encode_prompt(list(PROMPTS), do_classifier_free_guidance=False)[0]
+    theirs = side.pipeline.encode_prompt(list(PROMPTS), **side.stand.encode)[0]
     assert captions == PROMPTS
     assert all(torch.allclose(a.tokens, b, atol=1e-5) for a, b in zip(ours, theirs, strict=True))
 
 
-def test_a_teacher_without_picture_equals_the_student(side: Side) -> None:
+def test_a_teacher_without_picture_equals_the_student(side: Side, models: Any) -> None:
     student = side.encoder.student_contexts(PROMPTS)
-    teacher = side.encoder.teacher_contexts(PROMPTS, [None] * 3)
-    assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(student, teacher, strict=True))
+    for mode in side.family.teacher_contexts:
+        encoder = side.family.load_encoder(side.base, models.vision_language, teacher_context=mode)
+        teacher = encoder.teacher_contexts(PROMPTS, [None] * 3)
+        assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(student, teacher, strict=True)), mode
+        assert not any(context.reference is not None for context in teacher), mode
 
 
-def test_the_teacher_sees_which_picture_it_is_shown(side: Side, picture: Callable[[int], Image.Image]) -> None:
+def test_the_teacher_sees_which_picture_it_is_shown(
+    side: Side, models: Any, picture: Callable[[int], Image.Image]
+) -> None:
     prompts = [PROMPTS[0]] * 3
-    first, other, again = side.encoder.teacher_contexts(prompts, [picture(0), picture(1), picture(0)])
-    assert torch.equal(first.tokens, again.tokens)
-    assert not torch.allclose(first.tokens, other.tokens)
-    assert len(first.tokens) > len(side.encoder.student_contexts(prompts)[0].tokens)
+    alone = side.encoder.student_contexts(prompts)[0]
+    for mode in side.family.teacher_contexts:
+        encoder = side.family.load_encoder(side.base, models.vision_language, teacher_context=mode)
+        first, other, again = encoder.teacher_contexts(prompts, [picture(0), picture(1), picture(0)])
+        assert torch.equal(first.tokens, again.tokens)
+        if mode != "reference":
+            assert not torch.allclose(first.tokens, other.tokens)
+            assert len(first.tokens) > len(alone.tokens)
+        if mode != "vlm":
+            assert torch.equal(first.reference, side.encoder.latents([picture(0)])[0])
+            assert not torch.allclose(first.reference, other.reference)
+
+
+def test_a_way_to_show_a_picture_that_the_family_lacks_is_refused(side: Side) -> None:
+    assert side.family.teacher_context("auto") == side.family.teacher_contexts[0]
+    for mode in {"vlm", "reference", "both"} - set(side.family.teacher_contexts):
+        with pytest.raises(ValueError, match=f"teacher_context is '{mode}', which {side.family.name} cannot do"):
+            side.family.teacher_context(mode)
+
+
+def test_rows_with_and_without_a_reference_are_answered_in_their_places(
+    side: Side, picture: Callable[[int], Image.Image]
+) -> None:
+    contexts = side.encoder.teacher_contexts(PROMPTS, [picture(0), None, picture(1)])
+    x = noise([0, 1, 2], side.latent_shape)
+    with torch.no_grad():
+        together = side.denoiser.velocity(x, torch.tensor(0.75), contexts)
+        alone = [side.denoiser.velocity(x[n : n + 1], torch.tensor(0.75), contexts[n : n + 1]) for n in range(3)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
 
 
 def test_latents_are_the_pipelines_and_come_back_as_pictures(side: Side, picture: Callable[[int], Image.Image]) -> None:
     images = [picture(n) for n in range(3)]
     latents = side.encoder.latents(images)
-    assert latents.shape == (3, 4, 6, 6)
+    assert latents.shape == (3, *side.latent_shape)
     assert latents.dtype == torch.float32
     ours = pixels(side.encoder.pictures(latents)).movedim(1, -1)
     assert (ours - decoded(side, latents)).abs().max() <= 0.5 / 255 + 1e-6
@@ -172,6 +252,6 @@ def test_every_lora_target_matches_a_module(side: Side) -> None:
 
 
 def test_a_context_that_the_family_cannot_read_is_refused(side: Side) -> None:
-    odd = Context(torch.zeros(3, 32), reference=torch.zeros(4, 6, 6))
+    odd = Context(side.encoder.student_contexts(["x"])[0].tokens, reference=torch.zeros(5, 6, 6))
     with pytest.raises(ValueError, match="reference"):
-        side.denoiser.velocity(torch.zeros(1, 4, 6, 6), torch.tensor(1.0), [odd])
+        side.denoiser.velocity(torch.zeros(1, *side.latent_shape), torch.tensor(1.0), [odd])

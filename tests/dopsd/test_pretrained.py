@@ -68,7 +68,7 @@ def test_the_name_follows_the_weights(models: Any, tmp_path: Path) -> None:
 
 
 def test_a_family_nobody_wrote_is_refused() -> None:
-    with pytest.raises(ValueError, match="choose one of z-image"):
+    with pytest.raises(ValueError, match="choose one of z-image, flux2-klein"):
         family("stable-diffusion")
 
 
