@@ -48,6 +48,12 @@ def dataset(room: Room, side_px: int) -> list[Pair]:
     return [Pair(image.id, image.source, captions[image.id], folder / image.file, side_px) for image in images]
 
 
+def teacher_context(room: Room) -> str:
+    """Say how the teacher of `data/embeddings` was shown its pictures."""
+    params = read_json(room.reads["embeddings"] / "manifest.json")["params"]
+    return str(params.get("teacher_context", "vlm"))
+
+
 def embedded(room: Room) -> list[Pair]:
     """Join `data/images` with what was embedded of them, caption and size as they were then."""
     folder, embeddings = room.reads["images"], room.reads["embeddings"]

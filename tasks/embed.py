@@ -8,29 +8,31 @@ Each of the three is computed once: an edited caption costs two contexts, a new 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from dopsd.examples import save_example
 from dopsd.families.catalogue import family
-from dopsd.family import Encoder
+from dopsd.family import Encoder, TeacherContext
 from dopsd.placement import fastest
 from dopsd.pretrained import revision
 from tasks.batches import batches
 from tasks.dataset import Pair, dataset
-from tasks.entries import KINDS, Kind, Origin, assembled
+from tasks.entries import Kind, Origin, assembled
 from tasks.folders import Row, sha256_of_file, write_manifest, write_rows
-from tasks.params import Params
+from tasks.params import Embed, Params
 from tasks.pipeline import Room
 from tasks.progress import track
+from tasks.readings import readings
 from tasks.shelf import Shelf, store, tell
 
 Load = Callable[[], Encoder]
 
 
 def run(params: Params, room: Room) -> None:
-    """Fill `data/embeddings`; raises ValueError naming the key of a size that the family can't encode."""
+    """Fill `data/embeddings`; raises ValueError naming the key of what the family can't encode."""
     settings, folder = params.embed, room.writes["embeddings"]
-    pairs = dataset(room, settings.image_side_px)
-    shelves, computed = _shelves(pairs, params, room), set[int]()
+    pairs, teacher_context = dataset(room, settings.image_side_px), _teacher_context(params)
+    shelves, computed = _shelves(pairs, params, room, teacher_context), set[int]()
     for kind, shelf in shelves.items():
         missing = sorted(shelf.missing(), key=lambda position: len(pairs[position].caption))  # like lengths meet
         pieces = batches(missing, settings.batch_size)
@@ -41,26 +43,41 @@ def run(params: Params, room: Room) -> None:
         for position, pair in enumerate(pairs)
     ]
     write_rows(folder / "index.jsonl", index)
-    write_manifest(folder, "embed", settings.model_dump(mode="json"), {"entries": len(index)})
+    write_manifest(folder, "embed", _said(settings, teacher_context), {"entries": len(index)})
     damaged = [path for shelf in shelves.values() for path in shelf.kept.damaged]
     tell("embed", len(computed), len(pairs), damaged, room)
 
 
-def _shelves(pairs: Sequence[Pair], params: Params, room: Room) -> dict[str, Shelf]:
+def _teacher_context(params: Params) -> TeacherContext:
+    """Settle how the teacher is shown a picture; raises ValueError naming the key of a way that the family lacks."""
+    try:
+        return family(params.models.family).teacher_context(params.embed.teacher_context)
+    except ValueError as error:
+        raise ValueError(f"embed.{error}") from error
+
+
+def _said(settings: Embed, teacher_context: TeacherContext) -> dict[str, Any]:
+    """Spell the params out; what was the only way once stays unsaid, so that nobody trains again for a word."""
+    later = {"teacher_context": "vlm", "teacher_image": "target", "pairing_seed": 0, "class_noun": ""}
+    said = settings.model_dump(mode="json") | {"teacher_context": teacher_context}
+    return {key: value for key, value in said.items() if key not in later or value != later[key]}
+
+
+def _shelves(pairs: Sequence[Pair], params: Params, room: Room, teacher_context: TeacherContext) -> dict[str, Shelf]:
     """Lay out what is needed of each kind; the encoder is loaded for the first entry that is missing."""
     weights = revision(room.reads["base"]), revision(room.reads["vlm"])
-    origin = Origin(params.models.family, *weights, str(fastest().dtype))
-    encoder = cache(partial(_loaded, params, room))
+    origin = Origin(params.models.family, *weights, str(fastest().dtype), teacher_context)
+    encoder = cache(partial(_loaded, params, room, teacher_context))
     return {
-        name: Shelf(store(room, name), [kind.key(pair, origin) for pair in pairs], partial(_made, kind, pairs, encoder))
-        for name, kind in KINDS.items()
+        name: Shelf(store(room, name), [kind.key(pair, origin) for pair in read], partial(_made, kind, read, encoder))
+        for name, (kind, read) in readings(pairs, params).items()
     }
 
 
-def _loaded(params: Params, room: Room) -> Encoder:
+def _loaded(params: Params, room: Room, teacher_context: TeacherContext) -> Encoder:
     """Load the encoder side, once something is missing; raises ValueError for a size that it can't take."""
     load = family(params.models.family).load_encoder
-    encoder = load(room.reads["base"], room.reads["vlm"], fastest())
+    encoder = load(room.reads["base"], room.reads["vlm"], fastest(), teacher_context)
     side, multiple = params.embed.image_side_px, encoder.size_multiple
     if side % multiple:
         near = max(1, round(side / multiple)) * multiple

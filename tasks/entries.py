@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from dopsd.examples import Example
-from dopsd.family import Context, Encoder
+from dopsd.family import Context, Encoder, TeacherContext
 from tasks.crop import POLICY
 from tasks.dataset import Pair
 from tasks.store import key_of
@@ -23,12 +23,16 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Origin:
-    """The weights and the number format that entries come from; two revisions name the weights."""
+    """The weights and the number format that entries come from, and the way in which a teacher is shown pictures.
+
+    `base` and `vision_language` are revisions.
+    """
 
     family: str
     base: str
     vision_language: str
     dtype: str
+    teacher_context: TeacherContext
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Kind:
 def assembled(pair: Pair, entries: Mapping[str, bytes]) -> Example:
     """Join the entries of one image into what training reads."""
     student, teacher = (Context(**load(entries[role])) for role in ("student", "teacher"))
-    return Example(pair.id, student, teacher, load(entries["latents"])["latents"])
+    plain = Context(**load(entries["plain"])) if "plain" in entries else None
+    return Example(pair.id, student, teacher, load(entries["latents"])["latents"], plain)
 
 
 def _student_key(pair: Pair, origin: Origin) -> str:
@@ -50,7 +55,11 @@ def _student_key(pair: Pair, origin: Origin) -> str:
 
 
 def _teacher_key(pair: Pair, origin: Origin) -> str:
-    reads = {"kind": "teacher", "caption": pair.caption, "vision_language": origin.vision_language}
+    reads: dict[str, object] = {"kind": "teacher", "caption": pair.caption}
+    if origin.teacher_context != "reference":
+        reads |= {"vision_language": origin.vision_language}
+    if origin.teacher_context != "vlm":  # which was the only way once, and needs no word of its own
+        reads |= {"teacher_context": origin.teacher_context}
     return key_of(reads | _picture(pair) | _making(origin))
 
 

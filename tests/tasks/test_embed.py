@@ -1,12 +1,17 @@
 """Each image is computed once, whatever the order, the batch or the accident."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 from workspace import Workspace
 
 from tasks import embed
+from tasks.dataset import Pair
+from tasks.entries import KINDS, Origin
 from tasks.folders import sha256_of_folder
 
 
@@ -39,7 +44,7 @@ def test_a_second_run_computes_nothing_and_loads_no_model(
 ) -> None:
     first, digest = embedded(captioned)
     assert first == {"computed": 5, "reused": 0, "damaged": 0}
-    monkeypatch.setattr(embed, "family", None)  # loading one would fail
+    monkeypatch.setattr(embed, "_loaded", None)  # loading one would fail
     assert embedded(captioned) == ({"computed": 0, "reused": 5, "damaged": 0}, digest)
 
 
@@ -104,3 +109,54 @@ def test_another_size_is_another_entry_but_the_same_student(captioned: Workspace
     captioned.change("embed.image_side_px", 48)
     assert embedded(captioned)[0]["computed"] == 5
     assert [len(entries(captioned, kind)) for kind in ("student", "teacher", "latents")] == [5, 10, 10]
+
+
+def test_a_way_to_show_pictures_that_the_family_lacks_is_told_with_its_key(captioned: Workspace) -> None:
+    captioned.change("embed.teacher_context", "reference")
+    with pytest.raises(
+        ValueError, match=r"embed\.teacher_context is 'reference', which z-image cannot do: .* auto, vlm"
+    ):
+        captioned.run("embed")
+
+
+def test_the_way_to_show_pictures_is_in_a_teachers_key_alone() -> None:
+    pair = Pair("3f0c", "star.png", "a [V] star", Path("star.png"), 40)
+    keys = {
+        mode: [KINDS[kind].key(pair, Origin("flux2-klein", "base", "eyes", "fp32", mode)) for kind in KINDS]
+        for mode in ("vlm", "reference", "both")
+    }
+    student, teacher, latents = zip(*keys.values(), strict=True)
+    assert (len(set(student)), len(set(teacher)), len(set(latents))) == (1, 3, 1)
+
+
+def test_a_reference_does_not_depend_on_the_vlm() -> None:
+    pair = Pair("3f0c", "star.png", "a [V] star", Path("star.png"), 40)
+    origin = Origin("flux2-klein", "base", "eyes", "fp32", "reference")
+    blind = replace(origin, vision_language="other eyes")
+    assert KINDS["teacher"].key(pair, origin) == KINDS["teacher"].key(pair, blind)
+
+
+def test_another_picture_costs_new_teacher_contexts_alone(captioned: Workspace) -> None:
+    _, before = embedded(captioned)
+    students = _tensors(captioned, "student")
+    captioned.change("embed.teacher_image", "another")
+    reuse, digest = embedded(captioned)
+    assert reuse["computed"] == 5
+    assert digest != before
+    assert [len(entries(captioned, kind)) for kind in ("student", "teacher", "latents")] == [5, 10, 5]
+    assert all(torch.equal(one, two) for one, two in zip(students, _tensors(captioned, "student"), strict=True))
+
+
+def test_the_class_is_told_in_plain_words(captioned: Workspace) -> None:
+    embedded(captioned)
+    captioned.change("embed.class_noun", "star")
+    assert embedded(captioned)[0]["computed"] == 5
+    assert [len(entries(captioned, kind)) for kind in ("student", "teacher", "latents", "plain")] == [5, 5, 5, 5]
+    student, plain = _tensors(captioned, "student"), _tensors(captioned, "plain")
+    assert all(len(one) > len(other) for one, other in zip(student, plain, strict=True))  # "[V]" is gone
+
+
+def _tensors(workspace: Workspace, name: str) -> list[torch.Tensor]:
+    """Read one tensor of every entry."""
+    paths = sorted((workspace.root / "data" / "embeddings" / "entries").iterdir())
+    return [load_file(path)[name] for path in paths]
