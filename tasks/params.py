@@ -56,10 +56,15 @@ class Caption(_Section):
 
 
 class Embed(_Section):
-    """The side of the square picture that everything learns at, and how many are encoded at once."""
+    """The side of the square picture that everything learns at, and how many are encoded at once.
+
+    `teacher_context` is how the teacher is shown the picture: "vlm" (read with the caption), "reference" (latents, for
+    a family that edits) or "both"; "auto" is the family's usual way.
+    """
 
     image_side_px: int = Field(1024, ge=8)
     batch_size: int = Field(8, ge=1)
+    teacher_context: Literal["auto", "vlm", "reference", "both"] = "auto"
 
 
 _NEEDS = {
