@@ -5,7 +5,7 @@ with. The teacher, the same model a little slower, reads the caption and the pic
 student visits where it would have gone. The student is pulled towards that opinion, on its own path, so the
 supervision never asks for a state that inference would not reach.
 
-Reading order: `training` (the loop), `distillation` (the paper), `adapter` (who plays which part), `sampling`,
+Reading order: `training` (the loop), `methods.distillation` (the paper), `roles` (who plays which part), `sampling`,
 `family` (what a model line owes us) with `families.z_image`, `examples`, `checkpoint`; then `probe` (is the teacher
 worth following?), `metrics` and `gate` (is the adapter worth deploying?). `recipe` has every number one can turn.
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dopsd.adapter import Roles
+from dopsd.roles import Roles
 from dopsd.tensor_file import read, read_notes, write
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -48,7 +48,8 @@ class Checkpoint:
         tensors = {f"student/{key}": value.detach() for key, value in roles.student.items()}
         tensors |= {f"teacher/{key}": value.detach() for key, value in roles.teacher.items()}
         for key, value in roles.student.items():
-            tensors |= {f"{name}/{key}": optimizer.state[value][name] for name in _MOMENTS}
+            if value in optimizer.state:  # a weight that no loss reaches has no moments
+                tensors |= {f"{name}/{key}": optimizer.state[value][name] for name in _MOMENTS}
         notes = {"position": str(step), "identity": self.identity}
         write(tensors, self.path, notes | {"digest": _digest(tensors, notes)})
 
@@ -68,9 +69,10 @@ class Checkpoint:
             for key, value in weights.items():
                 value.copy_(tensors[f"{part}/{key}"])
         for key, value in roles.student.items():
-            optimizer.state[value] = {
-                name: tensors[f"{name}/{key}"].to("cpu" if name == "step" else value.device) for name in _MOMENTS
-            }
+            if f"step/{key}" in tensors:
+                optimizer.state[value] = {
+                    name: tensors[f"{name}/{key}"].to("cpu" if name == "step" else value.device) for name in _MOMENTS
+                }
         return int(notes["position"])
 
 

@@ -16,17 +16,31 @@ from dopsd.family import Context
 from dopsd.tensor_file import read, write
 
 _NEEDED = ("student", "teacher", "latents")
-_OPTIONAL = ("teacher_reference",)
+_OPTIONAL = ("teacher_reference", "plain")
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image to learn: what the student reads (text), what the teacher reads (text, image), latents (c, h, w)."""
+    """An image to learn: what the student reads (text), what the teacher reads (text, image), latents (c, h, w).
+
+    `plain` is the caption in words that the base knows, a class in the concept's place; some methods need it.
+    """
 
     id: str
     student: Context
     teacher: Context
     latents: Tensor
+    plain: Context | None = None
+
+    @property
+    def in_plain_words(self) -> Context:
+        """Give `plain`; raises ValueError where it was not embedded."""
+        if self.plain is None:
+            raise ValueError(
+                f"{self.id} has no caption in plain words, which the base could draw the class from: say in "
+                "embed.class_noun what the concept is (such as star), and run embed again"
+            )
+        return self.plain
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,8 @@ def save_example(example: Example, path: Path) -> None:
     tensors = {"student": example.student.tokens, "teacher": example.teacher.tokens, "latents": example.latents}
     if example.teacher.reference is not None:
         tensors["teacher_reference"] = example.teacher.reference
+    if example.plain is not None:
+        tensors["plain"] = example.plain.tokens
     write(tensors, path)
 
 
@@ -85,7 +101,17 @@ def read_example(path: Path) -> Example:
     if not set(_NEEDED) <= set(tensors) <= {*_NEEDED, *_OPTIONAL}:
         raise ValueError(f"{path} holds {sorted(tensors)}, an example holds {list(_NEEDED)}: run the embed stage again")
     teacher = Context(tensors["teacher"], tensors.get("teacher_reference"))
-    return Example(path.stem, Context(tensors["student"]), teacher, tensors["latents"])
+    plain = Context(tensors["plain"]) if "plain" in tensors else None
+    return Example(path.stem, Context(tensors["student"]), teacher, tensors["latents"], plain)
+
+
+def partners(ids: Sequence[str], seed: int) -> dict[str, str]:
+    """Choose another image for each: its neighbour in a circle, in which all stand in an order drawn from `seed`.
+
+    None is its own partner where there are two or more; an image that is added or removed changes one other pairing.
+    """
+    circle = sorted(ids, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+    return dict(zip(circle, [*circle[1:], *circle[:1]], strict=True))
 
 
 def _lanes(rows: Sequence[Example]) -> list[list[Example]]:

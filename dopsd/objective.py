@@ -4,44 +4,85 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Protocol
+from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
-from dopsd.adapter import Roles
+from dopsd.examples import Example
 from dopsd.family import Context, Denoiser
 from dopsd.recipe import Training
+from dopsd.roles import Roles
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What one iteration is about: a row each of student context, teacher context, noise and clean latents."""
+    """What one iteration is about: a row each of student context, teacher context, noise and clean latents.
+
+    `plain` are contexts of the captions in words that the base knows, where they were embedded. `kept` is a row each
+    of what the method prepared, drawn for this iteration. What else a method draws at random follows from `seed`.
+    """
 
     student: Sequence[Context]
     teacher: Sequence[Context]
     noise: Tensor
     latents: Tensor
+    plain: Sequence[Context] = ()
+    kept: Tensor = field(default_factory=lambda: torch.empty(0))
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class Term:
-    """One part of the loss, to be walked back from at once, and the plain velocity gap it came from (0-d tensors)."""
+    """One part of the loss, to be walked back from at once, and the plain velocity gap it came from (0-d tensors).
+
+    `name` says which gap, as curves show it: the number of the step, or what the model was held against.
+    """
 
     loss: Tensor
     gap: Tensor
+    name: str
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method asks for: a teacher; the bare base to speak beside the student; the model that it trains on."""
+
+    teacher: bool = False
+    base: bool = False
+    model: Literal["deployed", "undistilled", "dedistilled"] = "deployed"
 
 
 class Objective(Protocol):
     """A method of tuning. Its terms are drawn one by one, each walked back from before the next is asked for."""
 
+    @property
+    def needs(self) -> Needs:
+        """Say what must be there for it."""
+        ...
+
+    def prepare(self, denoiser: Denoiser, roles: Roles, example: Example, seeds: Sequence[int]) -> Tensor | None:
+        """Make with the untrained model what is kept of `example`, one a seed, (seeds, ...); None for nothing."""
+        ...
+
     def terms(self, denoiser: Denoiser, roles: Roles, scene: Scene) -> Iterator[Term]:
-        """Yield the parts of the loss; the student wears the network whenever a term is yielded."""
+        """Yield the parts of the loss; the student speaks through the network whenever a term is yielded."""
         ...
 
 
-_METHODS = {"dopsd": ("dopsd.distillation", "Distillation")}
+_METHODS = {
+    "dopsd": ("dopsd.methods.distillation", "Distillation"),
+    "sft": ("dopsd.methods.sft", "FlowMatching"),
+    "sft-parent": ("dopsd.methods.sft_parent", "ParentFlowMatching"),
+    "sft-adapter": ("dopsd.methods.sft_adapter", "AdapterFlowMatching"),
+    "dreambooth": ("dopsd.methods.dreambooth", "DreamBooth"),
+    "pso": ("dopsd.methods.pso", "PairwiseSampleOptimization"),
+    "pso_db": ("dopsd.methods.pso_db", "PairwiseDreamBooth"),
+    "sft-teacher": ("dopsd.methods.sft_teacher", "TeacherFlowMatching"),
+    "offpolicy": ("dopsd.methods.offpolicy", "OffPolicyDistillation"),
+}
 
 
 def objective(method: str) -> Callable[[Training], Objective]:

@@ -9,31 +9,66 @@ from typing import Literal, get_args
 
 _FORBID_UNKNOWN_KEYS = {"extra": "forbid"}
 
+Method = Literal["dopsd", "sft", "sft-parent", "sft-adapter", "dreambooth", "pso", "pso_db", "sft-teacher", "offpolicy"]
+"""The ways of tuning; `dopsd.objective` knows where each is."""
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "method": get_args(Method),
+    "weights": ("lora", "dora", "full"),
+    "teacher": ("ema", "frozen", "copy"),
+    "ema_device": ("network", "cpu"),
+    "loss": ("x0", "velocity"),
+    "precision": ("auto", "bf16", "fp32"),
+}
+
 
 @dataclass(frozen=True)
 class Training:
-    """How an adapter is tuned (arXiv:2605.05204, appendix D: Z-Image-Turbo, LoRA).
+    """How a model is tuned (arXiv:2605.05204, appendix D: Z-Image-Turbo, LoRA).
 
-    `teacher` is "ema" (a moving average of the student) or "frozen" (the base without adapter). `loss` is the space of
-    the disagreement: "velocity" is eq. 6, "x0" multiplies it by sigma squared as the authors' code does.
-    `step_weights` are relative, one a step; empty weighs all alike. `num_steps` is the number of steps that the
-    adapter is deployed with: the student rolls out exactly these, and probe and evaluation sample with them.
-    `precision` is that of the network's arithmetic (LoRA, latents and losses are fp32 always); "auto" is bf16 on a
-    GPU and fp32 on a CPU. `parent` is "base" or the name of the version whose adapter the student starts from.
+    What is trained: `weights` are those of a LoRA of `rank` and `alpha` on `targets` (suffixes of module names; empty
+    is the family's choice), of a DoRA of the same shape, or all. `parent` is "base" or the name of the version whose
+    adapter the student starts from. `precision` is that of the network's arithmetic (what learns, latents and losses
+    are fp32 always); "auto" is bf16 on a GPU and fp32 on a CPU.
+
+    The teacher of dopsd, offpolicy and sft-teacher: "ema" is a moving average of the student, whose memory,
+    1 / (1 - `ema_decay`) iterations, grows to full length over the first `ema_warmup`; with all weights it lies on
+    `ema_device`, beside the network or on the CPU. "frozen" is the bare base, "copy" the student itself.
+
+    The loss: `loss` is the space of the disagreement: "velocity" is eq. 6, "x0" multiplies it by sigma squared as the
+    authors' code does. `step_weights` are relative, one a step; empty weighs all alike. `num_steps` is the number of
+    steps that the model is deployed with: the student rolls out exactly these, and probe and evaluation sample with
+    them. `num_states` of their states, drawn at random, are learnt from in an iteration; 0 is all.
+
+    The baselines: `num_samples` an image are drawn once by the untrained model (class pictures, losers, the teacher's
+    pictures, fixed states). `prior_weight` is DreamBooth's; the `pso_` keys have the values of PSO's scripts.
+
+    The steps: the learning rate grows to its full size over the first `learning_rate_warmup` iterations.
     """
 
-    method: Literal["dopsd"] = "dopsd"
-    teacher: Literal["ema", "frozen"] = "ema"
+    method: Method = "dopsd"
+    weights: Literal["lora", "dora", "full"] = "lora"
+    teacher: Literal["ema", "frozen", "copy"] = "ema"
     ema_decay: float = 0.9999
+    ema_warmup: int = 0
+    ema_device: Literal["network", "cpu"] = "network"
     loss: Literal["x0", "velocity"] = "x0"
     step_weights: tuple[float, ...] = ()
     num_steps: int = 4
+    num_states: int = 0
+    num_samples: int = 8
+    prior_weight: float = 1.0
+    pso_beta: float = 5.0
+    pso_loser_share: float = 0.1
+    pso_prior_weight: float = 0.5
     iterations: int = 1000
     batch_size: int = 4
     learning_rate: float = 4e-5
+    learning_rate_warmup: int = 0
     max_gradient_norm: float = 1.0
     rank: int = 64
     alpha: int = 128
+    targets: tuple[str, ...] = ()
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     checkpoint_every: int = 100
@@ -43,22 +78,28 @@ class Training:
 
     def __post_init__(self) -> None:
         """Refuse what cannot train; raises ValueError naming the key."""
-        _one_of("method", self.method, ("dopsd",))
-        _one_of("teacher", self.teacher, ("ema", "frozen"))
-        _one_of("loss", self.loss, ("x0", "velocity"))
-        _one_of("precision", self.precision, ("auto", "bf16", "fp32"))
-        for key in ("num_steps", "iterations", "batch_size", "rank", "alpha", "checkpoint_every"):
+        for key, allowed in _CHOICES.items():
+            _one_of(key, getattr(self, key), allowed)
+        for key in ("num_steps", "num_samples", "iterations", "batch_size", "rank", "alpha", "checkpoint_every"):
             _at_least(key, getattr(self, key), 1)
-        for key in ("learning_rate", "max_gradient_norm"):
+        for key in ("learning_rate", "max_gradient_norm", "pso_beta"):
             _above_zero(key, getattr(self, key))
+        for key in ("seed", "ema_warmup", "learning_rate_warmup", "prior_weight", "pso_loser_share"):
+            _at_least(key, getattr(self, key), 0)
+        _at_least("pso_prior_weight", self.pso_prior_weight, 0)
         _within("ema_decay", self.ema_decay, 0, 1)
-        _at_least("seed", self.seed, 0)
+        _within("num_states", self.num_states, 0, self.num_steps)
+        self._refuse_weights_and_parents()
+
+    def _refuse_weights_and_parents(self) -> None:
         if self.step_weights and (len(self.step_weights) != self.num_steps or min(self.step_weights) < 0):
             raise ValueError(f"step_weights is {list(self.step_weights)}: give {self.num_steps} numbers >= 0")
         if self.step_weights and sum(self.step_weights) == 0:
             raise ValueError("step_weights are all 0: nothing would be learnt; give one of them a weight")
         if not self.parent:
             raise ValueError('parent is empty: write "base" or the version to start from')
+        if self.weights == "full" and self.parent != "base":
+            raise ValueError(f"parent is {self.parent!r} and weights is full: all weights are trained from base alone")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The training loop: whatever the method, an adapter is made here.
+"""The training loop: whatever the method, and whether an adapter or all weights learn, it happens here.
 
 >>> for record in train(denoiser, examples, Training(rank=16, alpha=16), Run(family, base, state=Path("runs/train"))):
 ...     print(record.step, record.loss)
@@ -8,21 +8,26 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
-from dopsd.adapter import FILE, Roles, Shape, attach_, continue_
+from dopsd.adapter import FILE
+from dopsd.adapter_roles import Shape, attach_, continue_
 from dopsd.checkpoint import Checkpoint
 from dopsd.examples import Example, Examples
-from dopsd.family import Denoiser, Family
-from dopsd.objective import Scene, objective
+from dopsd.family import Denoiser, Family, Network
+from dopsd.objective import Needs, Scene, objective
+from dopsd.preparation import Shelf, drawn, prepared
 from dopsd.recipe import Training
+from dopsd.roles import Roles
+from dopsd.schedule import ema_decay, learning_rate
+from dopsd.whole import attach_whole_
 
 
 @dataclass(frozen=True)
@@ -37,43 +42,47 @@ class Run:
 
 @dataclass(frozen=True)
 class Record:
-    """What one iteration did. `gaps` are the velocity disagreements a step; `ema_distance` is relative."""
+    """What one iteration did. `gaps` are the terms' velocity gaps by their names; `ema_distance` is relative."""
 
     step: int
     loss: float
-    gaps: tuple[float, ...]
+    gaps: Mapping[str, float]
     gradient_norm: float
     learning_rate: float
     ema_distance: float
 
 
 def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) -> Iterator[Record]:
-    """Tune a LoRA on `denoiser.network`, which wears it as the student afterwards; yield a record an iteration.
+    """Tune `denoiser.network`, which speaks as the student afterwards; yield a record an iteration.
 
-    Goes on from the last checkpoint of the same settings and data in `run.state`, if there is one; its iterations are
-    not told again. Raises FloatingPointError, and keeps that checkpoint, when loss or gradient stop being finite.
+    Goes on from the last checkpoint of the same settings and data in `run.state`, if there is one; what was told since
+    that checkpoint is told again, the same. Raises FloatingPointError, and keeps that checkpoint, when loss or gradient
+    stop being finite.
     """
     accelerator = Accelerator(mixed_precision=_precision(training))
-    roles, optimizer = _prepared(denoiser, training, run, accelerator)
     method = objective(training.method)(training)
+    roles, optimizer = _cast(denoiser, training, run, method.needs, accelerator)
     checkpoint = Checkpoint(run.state, identity(training, run, examples.digest))
+    shelf = Shelf(checkpoint.path.with_suffix(""), training.num_samples, training.seed)
+    kept = prepared(method, denoiser, roles, examples, shelf)
 
     for step in range(checkpoint.restore_(roles, optimizer), training.iterations):
         batch = examples.batch(step, training.batch_size, training.seed)
-        scene = _scene(batch, step, training.seed, accelerator.device)
-        losses, gaps = [], []
-        for term in method.terms(denoiser, roles, scene):
+        rate = _set_rate_(optimizer, learning_rate(training, step))
+        losses, gaps = [], {}
+        for term in method.terms(denoiser, roles, _scene(batch, kept, step, training.seed, accelerator.device)):
             accelerator.backward(term.loss)
             losses.append(term.loss.item())
-            gaps.append(term.gap.item())
+            gaps[term.name] = term.gap.item()
         norm = nn.utils.clip_grad_norm_(roles.student.values(), training.max_gradient_norm).item()
         _refuse_nonfinite(step, sum(losses), norm, checkpoint.path)
         optimizer.step()
         optimizer.zero_grad()
-        roles.follow_(training.ema_decay)
+        roles.follow_(ema_decay(training, step))
+        # Told first, saved then: a kill in between costs work, and leaves no hole in what was told.
+        yield Record(step, sum(losses), gaps, norm, rate, roles.distance())
         if (step + 1) % training.checkpoint_every == 0 or step + 1 == training.iterations:
             checkpoint.save(step + 1, roles, optimizer)
-        yield Record(step, sum(losses), tuple(gaps), norm, training.learning_rate, roles.distance())
     accelerator.unwrap_model(denoiser.network, keep_fp32_wrapper=False)
 
 
@@ -86,17 +95,31 @@ def identity(training: Training, run: Run, examples_digest: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _prepared(
-    denoiser: Denoiser, training: Training, run: Run, accelerator: Accelerator
+def _cast(
+    denoiser: Denoiser, training: Training, run: Run, needs: Needs, accelerator: Accelerator
 ) -> tuple[Roles, torch.optim.AdamW]:
-    """Give the network its LoRA, its device and its precision, and the student its optimizer."""
-    shape = Shape(run.family.lora_targets, training.rank, training.alpha)
-    if run.parent is None:
-        roles = attach_(denoiser.network, shape, teacher=training.teacher, seed=training.seed)
-    else:
-        roles = continue_(denoiser.network, run.parent, run.family.pipeline, shape=shape, teacher=training.teacher)
+    """Give the network its parts, its device and its precision, and the student its optimizer."""
+    roles = _roles(denoiser.network, training, run, needs)
     denoiser.network = accelerator.prepare_model(denoiser.network)
     return roles, torch.optim.AdamW(roles.student.values(), lr=training.learning_rate, weight_decay=0.0)
+
+
+def _roles(network: Network, training: Training, run: Run, needs: Needs) -> Roles:
+    """Choose what learns, and who teaches; a method without a teacher pays for none."""
+    teacher = training.teacher if needs.teacher else "copy"
+    if training.weights == "full":
+        return attach_whole_(network, teacher=teacher, ema_device=training.ema_device, has_base=needs.base)
+    targets = training.targets or run.family.lora_targets
+    shape = Shape(targets, training.rank, training.alpha, is_dora=training.weights == "dora")
+    if run.parent is None:
+        return attach_(network, shape, teacher=teacher, seed=training.seed)
+    return continue_(network, run.parent, run.family.pipeline, shape=shape, teacher=teacher)
+
+
+def _set_rate_(optimizer: torch.optim.AdamW, rate: float) -> float:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    return rate
 
 
 def _precision(training: Training) -> str:
@@ -104,7 +127,7 @@ def _precision(training: Training) -> str:
     return "bf16" if is_bf16 else "no"
 
 
-def _scene(batch: Sequence[Example], step: int, seed: int, device: torch.device) -> Scene:
+def _scene(batch: Sequence[Example], kept: Mapping[str, Tensor], step: int, seed: int, device: torch.device) -> Scene:
     """Put a batch on `device`, with the noise of this step; contexts go there when they are read."""
     latents = torch.stack([example.latents for example in batch]).float()
     # Hashed, because torch's CPU generator sees only 32 bits of a seed: neighbours in (seed, step) must not meet.
@@ -115,6 +138,9 @@ def _scene(batch: Sequence[Example], step: int, seed: int, device: torch.device)
         teacher=[example.teacher for example in batch],
         noise=noise.to(device),
         latents=latents.to(device),
+        plain=[example.plain for example in batch if example.plain is not None],
+        kept=drawn(kept, batch, entropy).to(device),
+        seed=entropy,
     )
 
 

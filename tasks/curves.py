@@ -44,7 +44,7 @@ class Curves:
 
 
 def point(record: Record) -> dict[str, float]:
-    """Name the values of one iteration, as MLflow and curves.csv show them; gaps are numbered by their step."""
+    """Name the values of one iteration, as MLflow and curves.csv show them; a gap has the name of its term."""
     values = asdict(record)
-    gaps = {f"gap_{number}": gap for number, gap in enumerate(record.gaps, start=1)}
+    gaps = {f"gap_{name}": gap for name, gap in record.gaps.items()}
     return {name: value for name, value in values.items() if name not in ("step", "gaps")} | gaps

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from dopsd.adapter import FILE, Roles, Shape, attach_, continue_, load_adapter_, save_adapter, wearing
+from dopsd.adapter import FILE, load_adapter_, save_adapter, wearing
+from dopsd.adapter_roles import AdapterRoles, Shape, attach_, continue_
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.placement import Placement
@@ -16,7 +17,7 @@ SHAPE = Shape(FAMILY.lora_targets, rank=4, alpha=8)
 
 
 @pytest.fixture
-def roles(denoiser: Denoiser) -> Roles:
+def roles(denoiser: Denoiser) -> AdapterRoles:
     """Give the network a student that has moved away from its EMA teacher."""
     made = attach_(denoiser.network, SHAPE, teacher="ema", seed=0)
     for weight in made.student.values():
@@ -29,19 +30,19 @@ def flat(weights: dict[str, torch.nn.Parameter]) -> torch.Tensor:
     return torch.cat([weight.detach().flatten() for weight in weights.values()])
 
 
-def test_decay_0_makes_the_teacher_the_student(roles: Roles) -> None:
+def test_decay_0_makes_the_teacher_the_student(roles: AdapterRoles) -> None:
     roles.follow_(0.0)
     assert torch.equal(flat(roles.teacher), flat(roles.student))
     assert roles.distance() == 0
 
 
-def test_decay_1_leaves_the_teacher_where_it_was(roles: Roles) -> None:
+def test_decay_1_leaves_the_teacher_where_it_was(roles: AdapterRoles) -> None:
     before = flat(roles.teacher)
     roles.follow_(1.0)
     assert torch.equal(flat(roles.teacher), before)
 
 
-def test_the_teacher_covers_a_share_of_the_way_that_bf16_would_lose(roles: Roles) -> None:
+def test_the_teacher_covers_a_share_of_the_way_that_bf16_would_lose(roles: AdapterRoles) -> None:
     begin, end = flat(roles.teacher), flat(roles.student)
     for _ in range(1000):
         roles.follow_(0.9999)
@@ -67,7 +68,7 @@ def test_masters_are_fp32_on_a_bf16_network(models: Any) -> None:
     assert {weight.dtype for weight in (*roles.student.values(), *roles.teacher.values())} == {torch.float32}
 
 
-def test_leaving_the_teacher_restores_the_student_and_its_gradient(roles: Roles) -> None:
+def test_leaving_the_teacher_restores_the_student_and_its_gradient(roles: AdapterRoles) -> None:
     with roles.as_teacher():
         assert not torch.is_grad_enabled()
         assert not any(weight.requires_grad for weight in roles.student.values())
@@ -76,7 +77,7 @@ def test_leaving_the_teacher_restores_the_student_and_its_gradient(roles: Roles)
     assert len(trainable) == len(roles.student)
 
 
-def test_what_was_worn_is_restored_after_an_error(roles: Roles) -> None:
+def test_what_was_worn_is_restored_after_an_error(roles: AdapterRoles) -> None:
     with pytest.raises(KeyError), wearing(roles.network, None):
         raise KeyError
     assert all(weight.requires_grad for weight in roles.student.values())
@@ -92,7 +93,7 @@ def test_an_adapter_nobody_loaded_is_named(denoiser: Denoiser) -> None:
         pass
 
 
-def test_saving_and_loading_is_a_round_trip(roles: Roles, models: Any, tmp_path: Path) -> None:
+def test_saving_and_loading_is_a_round_trip(roles: AdapterRoles, models: Any, tmp_path: Path) -> None:
     save_adapter(roles.network, tmp_path / "one", FAMILY.pipeline)
     other = FAMILY.load_denoiser(models.base).network
     again = continue_(other, tmp_path / "one", FAMILY.pipeline, shape=SHAPE, teacher="ema")
@@ -102,14 +103,14 @@ def test_saving_and_loading_is_a_round_trip(roles: Roles, models: Any, tmp_path:
     assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
 
 
-def test_a_parent_of_another_shape_is_refused(roles: Roles, models: Any, tmp_path: Path) -> None:
+def test_a_parent_of_another_shape_is_refused(roles: AdapterRoles, models: Any, tmp_path: Path) -> None:
     save_adapter(roles.network, tmp_path, FAMILY.pipeline)
     other = FAMILY.load_denoiser(models.base).network
     with pytest.raises(ValueError, match=r"set train.rank"):
         continue_(other, tmp_path, FAMILY.pipeline, shape=Shape(SHAPE.targets, 8, 8), teacher="ema")
 
 
-def test_two_saved_adapters_take_turns_on_one_network(roles: Roles, models: Any, tmp_path: Path) -> None:
+def test_two_saved_adapters_take_turns_on_one_network(roles: AdapterRoles, models: Any, tmp_path: Path) -> None:
     save_adapter(roles.network, tmp_path, FAMILY.pipeline)
     network = FAMILY.load_denoiser(models.base).network
     load_adapter_(network, tmp_path, FAMILY.pipeline, name="parent")

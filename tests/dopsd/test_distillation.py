@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from dopsd.adapter import Roles, Shape, attach_
-from dopsd.distillation import Distillation
+from dopsd.adapter_roles import AdapterRoles as Cast
+from dopsd.adapter_roles import Shape, attach_
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
+from dopsd.methods.distillation import Distillation
 from dopsd.objective import Scene, objective
 from dopsd.recipe import Training
 from dopsd.sampling import walk
@@ -19,7 +20,7 @@ GOLDEN = {
 
 
 @pytest.fixture
-def roles(denoiser: Denoiser) -> Roles:
+def roles(denoiser: Denoiser) -> Cast:
     """Give the network a student and an EMA teacher that differ already."""
     made = attach_(denoiser.network, Shape(family("z-image").lora_targets, 4, 4), teacher="ema", seed=0)
     shift_(made.student, 1)
@@ -46,14 +47,14 @@ def shift_(weights: dict[str, torch.nn.Parameter], seed: int) -> None:
         weight.data += torch.randn(weight.shape, generator=rng) * 0.1
 
 
-def gradients(roles: Roles) -> torch.Tensor:
+def gradients(roles: Cast) -> torch.Tensor:
     """Collect the student's gradient as one vector, and clear it."""
     found = torch.cat([weight.grad.flatten() for weight in roles.student.values() if weight.grad is not None])
     roles.network.zero_grad()
     return found
 
 
-def test_stepwise_backward_equals_the_joint_one(denoiser: Denoiser, roles: Roles, scene: Scene) -> None:
+def test_stepwise_backward_equals_the_joint_one(denoiser: Denoiser, roles: Cast, scene: Scene) -> None:
     method = Distillation(Training(step_weights=(4, 3, 2, 1)))
     for term in method.terms(denoiser, roles, scene):
         term.loss.backward()
@@ -64,7 +65,7 @@ def test_stepwise_backward_equals_the_joint_one(denoiser: Denoiser, roles: Roles
     assert joint.abs().max() > 0
 
 
-def test_training_visits_exactly_the_states_of_inference(denoiser: Denoiser, roles: Roles, scene: Scene) -> None:
+def test_training_visits_exactly_the_states_of_inference(denoiser: Denoiser, roles: Cast, scene: Scene) -> None:
     seen: list[torch.Tensor] = []
     hook = denoiser.network.register_forward_pre_hook(lambda _, inputs: seen.append(torch.stack(inputs[0]).detach()))
     list(Distillation(Training()).terms(denoiser, roles, scene))
@@ -75,7 +76,7 @@ def test_training_visits_exactly_the_states_of_inference(denoiser: Denoiser, rol
     assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(learned, taught, seen, strict=True))
 
 
-def test_the_student_adapter_alone_receives_gradient(denoiser: Denoiser, roles: Roles, scene: Scene) -> None:
+def test_the_student_adapter_alone_receives_gradient(denoiser: Denoiser, roles: Cast, scene: Scene) -> None:
     for term in Distillation(Training()).terms(denoiser, roles, scene):
         term.loss.backward()
     receiving = {name for name, weight in denoiser.network.named_parameters() if weight.grad is not None}
@@ -100,7 +101,7 @@ def test_a_frozen_teacher_is_the_bare_base(denoiser: Denoiser, scene: Scene) -> 
         assert not torch.equal(denoiser.velocity(scene.noise, sigma, scene.teacher), bare)
 
 
-def test_x0_loss_is_sigma_squared_times_the_velocity_loss(denoiser: Denoiser, roles: Roles, scene: Scene) -> None:
+def test_x0_loss_is_sigma_squared_times_the_velocity_loss(denoiser: Denoiser, roles: Cast, scene: Scene) -> None:
     x0, velocity = (
         [term.loss.item() for term in Distillation(Training(loss=loss)).terms(denoiser, roles, scene)]
         for loss in ("x0", "velocity")
@@ -109,7 +110,7 @@ def test_x0_loss_is_sigma_squared_times_the_velocity_loss(denoiser: Denoiser, ro
     assert x0 == pytest.approx([sigma**2 * loss for sigma, loss in zip(sigmas, velocity, strict=True)], rel=1e-6)
 
 
-def test_step_weights_are_relative(denoiser: Denoiser, roles: Roles, scene: Scene) -> None:
+def test_step_weights_are_relative(denoiser: Denoiser, roles: Cast, scene: Scene) -> None:
     plain, alike, first = (
         [term.loss.item() for term in Distillation(Training(step_weights=weights)).terms(denoiser, roles, scene)]
         for weights in ((), (2, 2, 2, 2), (8, 0, 0, 0))
@@ -119,7 +120,7 @@ def test_step_weights_are_relative(denoiser: Denoiser, roles: Roles, scene: Scen
 
 
 @pytest.mark.parametrize(("loss", "weights"), GOLDEN)
-def test_golden_losses(denoiser: Denoiser, roles: Roles, scene: Scene, loss: str, weights: tuple[float, ...]) -> None:
+def test_golden_losses(denoiser: Denoiser, roles: Cast, scene: Scene, loss: str, weights: tuple[float, ...]) -> None:
     training = Training(loss=loss, step_weights=weights)  # type: ignore[arg-type]
     total = sum(term.loss.item() for term in Distillation(training).terms(denoiser, roles, scene))
     # Processors round sums in different orders; anything beyond that is a change of the method.

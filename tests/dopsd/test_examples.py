@@ -8,13 +8,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dopsd.examples import Example, Examples, read_example, save_example
+from dopsd.examples import Example, Examples, partners, read_example, save_example
 from dopsd.family import Context
 
 
 def test_an_entry_is_a_round_trip(examples: Examples, tmp_path: Path) -> None:
     shown = replace(examples.rows[0], teacher=Context(torch.ones(3, 32), reference=torch.zeros(4, 6, 6)))
-    for example in (shown, examples.rows[1]):
+    worded = replace(examples.rows[1], plain=Context(torch.ones(2, 32)))
+    for example in (shown, worded):
         save_example(example, tmp_path / f"{example.id}.safetensors")
         again = read_example(tmp_path / f"{example.id}.safetensors")
         assert again.id == example.id
@@ -22,6 +23,7 @@ def test_an_entry_is_a_round_trip(examples: Examples, tmp_path: Path) -> None:
         assert torch.equal(again.teacher.tokens, example.teacher.tokens)
         assert torch.equal(again.latents, example.latents)
         assert (again.teacher.reference is None) == (example.teacher.reference is None)
+        assert (again.plain is None) == (example.plain is None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e0.safetensors", "e1.safetensors"]
 
 
@@ -67,6 +69,28 @@ def test_shapes_do_not_mix_and_none_is_dropped(examples: Examples) -> None:
     batches = [mixed.batch(step, 4, seed=0) for step in range(30)]
     assert all(len(batch) == 4 and len({row.latents.shape for row in batch}) == 1 for batch in batches)
     assert {row.id for batch in batches for row in batch} == {row.id for row in mixed}
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 10])
+def test_none_is_its_own_partner_and_each_is_one_others(count: int) -> None:
+    ids = [f"image-{n}" for n in range(count)]
+    for seed in range(20):
+        found = partners(ids, seed)
+        assert all(name != other for name, other in found.items())
+        assert sorted(found) == sorted(found.values()) == ids
+        assert found == partners(ids[::-1], seed)
+
+
+def test_one_alone_is_its_own_partner_and_seeds_pair_differently() -> None:
+    assert partners(["only"], 0) == {"only": "only"}
+    ids = [f"image-{n}" for n in range(10)]
+    assert partners(ids, 0) != partners(ids, 1)
+
+
+def test_one_more_image_changes_one_other_pairing() -> None:
+    ids = [f"image-{n}" for n in range(10)]
+    before, after = partners(ids, 0), partners([*ids, "new"], 0)
+    assert sum(before[name] != after[name] for name in ids) == 1
 
 
 def _wide(row: Example, number: int) -> Example:

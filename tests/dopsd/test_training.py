@@ -55,7 +55,8 @@ def test_a_finished_run_is_not_repeated(models: Any, examples: Examples, run: Ru
 def test_a_checkpoint_tells_where_it_stands(denoiser: Denoiser, examples: Examples, run: Run) -> None:
     checkpoint = Checkpoint(run.state, identity(TINY, run, examples.digest))
     told = [checkpoint.position for _ in train(denoiser, examples, TINY, run)]
-    assert told == [0, 2, 2, 4]
+    assert told == [0, 0, 2, 2]
+    assert checkpoint.position == 4
 
 
 def test_more_iterations_go_on_from_the_end(models: Any, examples: Examples, run: Run) -> None:
@@ -97,10 +98,9 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
         for record in train(denoiser, examples, TINY, run):
             told.append(record)
             if record.step == 1:
-                before = next(run.state.glob("*.safetensors")).read_bytes()
                 denoiser.network.x_pad_token.data[:] = torch.nan  # type: ignore[union-attr, index, operator]
     assert len(told) == 2
-    assert next(run.state.glob("*.safetensors")).read_bytes() == before
+    assert Checkpoint(run.state, identity(TINY, run, examples.digest)).position == 2
 
 
 def test_the_student_comes_nearer_to_a_frozen_teacher(models: Any, examples: Examples, run: Run) -> None:
@@ -112,7 +112,7 @@ def test_the_student_comes_nearer_to_a_frozen_teacher(models: Any, examples: Exa
 def test_a_record_tells_what_happened(denoiser: Denoiser, examples: Examples, run: Run) -> None:
     first, *_ = train(denoiser, examples, TINY, run)
     assert first.loss == pytest.approx(
-        sum(s**2 * gap / 4 for s, gap in zip((1, 0.9, 0.75, 0.5), first.gaps, strict=True)), rel=1e-5
+        sum(s**2 * gap / 4 for s, gap in zip((1, 0.9, 0.75, 0.5), first.gaps.values(), strict=True)), rel=1e-5
     )
     assert asdict(first).keys() == {"step", "loss", "gaps", "gradient_norm", "learning_rate", "ema_distance"}
     assert first.learning_rate == TINY.learning_rate

@@ -1,0 +1,65 @@
+"""What a method wants made once by the untrained model, a file an image, so that a kill costs one image at most.
+
+>>> kept = prepared(method, denoiser, roles, examples, Shelf(Path("runs/train/3f0c"), count=8, seed=0))
+>>> drawn(kept, batch, seed=7).shape  # (rows, ...)
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dopsd.examples import Example, Examples
+from dopsd.family import Denoiser
+from dopsd.objective import Objective
+from dopsd.roles import Roles
+from dopsd.tensor_file import read, write
+
+_MEND = "delete it to make it again"
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where samples are kept (a folder for one run's identity), how many an image, and what they are drawn from."""
+
+    folder: Path
+    count: int
+    seed: int
+
+
+def prepared(
+    method: Objective, denoiser: Denoiser, roles: Roles, examples: Examples, shelf: Shelf
+) -> Mapping[str, Tensor]:
+    """Give by example id what `method` keeps, (count, ...) each; what lies there already is read.
+
+    The network must be untrained. Raises ValueError for a damaged file.
+    """
+    kept = {}
+    for example in examples:
+        path = shelf.folder / f"{example.id}.safetensors"
+        if not path.exists():
+            made = method.prepare(denoiser, roles, example, _seeds(example.id, shelf))
+            if made is None:
+                return {}
+            write({"samples": made}, path)
+        kept[example.id] = read(path, mend=_MEND)[0]["samples"]
+    return kept
+
+
+def drawn(kept: Mapping[str, Tensor], batch: Sequence[Example], seed: int) -> Tensor:
+    """Draw one of its own samples for each row of `batch`, (rows, ...); empty where nothing was kept."""
+    if not kept:
+        return torch.empty(0)
+    rng = np.random.default_rng([seed, 2])
+    return torch.stack([kept[example.id][rng.integers(len(kept[example.id]))] for example in batch])
+
+
+def _seeds(name: str, shelf: Shelf) -> list[int]:
+    """Draw seeds for one example that depend on nothing but its id and the run's seed."""
+    entropy = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    seeds: list[int] = np.random.SeedSequence([shelf.seed, entropy]).generate_state(shelf.count).tolist()
+    return seeds
