@@ -26,13 +26,19 @@ class _Section(BaseModel):
 
 
 class Models(_Section):
-    """The family, and a folder in the layout of the hub for each model; no defaults: params.yaml chooses."""
+    """The family, and a folder in the layout of the hub for each model; no defaults: params.yaml chooses.
+
+    Two are for baselines alone, and may stay empty: `undistilled` is what the base was distilled from (sft-parent),
+    `dedistillation` the folder of an adapter that undoes the distillation (sft-adapter).
+    """
 
     family: str
     base: str
     vlm: str
     dino: str
     clip: str
+    undistilled: str = ""
+    dedistillation: str = ""
 
 
 class Ingest(_Section):
@@ -59,12 +65,17 @@ class Embed(_Section):
     """The side of the square picture that everything learns at, and how many are encoded at once.
 
     `teacher_context` is how the teacher is shown the picture: "vlm" (read with the caption), "reference" (latents, for
-    a family that edits) or "both"; "auto" is the family's usual way.
+    a family that edits) or "both"; "auto" is the family's usual way. `teacher_image` is which picture: the "target", or
+    "another" of the dataset with the target's caption, each paired with one by `pairing_seed`. `class_noun` says what
+    the concept is ("star"): dreambooth and pso learn beside it what the class looked like before; empty for the others.
     """
 
     image_side_px: int = Field(1024, ge=8)
     batch_size: int = Field(8, ge=1)
     teacher_context: Literal["auto", "vlm", "reference", "both"] = "auto"
+    teacher_image: Literal["target", "another"] = "target"
+    pairing_seed: int = Field(0, ge=0)
+    class_noun: str = ""
 
 
 _NEEDS = {

@@ -86,7 +86,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="embed",
         summary="encode captions and images once, for student and teacher",
-        params=("embed", *_ENCODER),
+        params=("embed", "caption.placeholder", *_ENCODER),
         reads=("images", "captions", "base", "vlm"),
         writes=("embeddings",),
         needs="gpu",
@@ -102,7 +102,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="train",
         summary="distil the teacher into an adapter, on the student's own path",
-        params=("train", "models.family", "models.base"),
+        params=("train", "models.family", "models.base", "models.undistilled", "models.dedistillation"),
         reads=("embeddings", "probe", "base"),
         writes=("adapter", "training_run"),
         needs="gpu",
