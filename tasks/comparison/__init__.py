@@ -1,0 +1,1 @@
+"""Compare methods of tuning on the same concepts, seeds and panels: `dopsd compare`."""

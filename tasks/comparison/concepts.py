@@ -1,0 +1,50 @@
+"""The concepts that methods are compared on: a folder of images each, and beside it what to ask for.
+
+data/concepts/star/         images, and captions beside some, as ingest takes them
+data/concepts/star.yaml     class_noun: star
+                            novel: ["a [V] on a red background", ...]
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class _Sheet(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    class_noun: str = ""
+    novel: list[str] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One concept: the folder of its images, its class in plain words, and new scenes to ask for."""
+
+    name: str
+    folder: Path
+    class_noun: str
+    novel: tuple[str, ...]
+
+
+def concepts(folder: Path) -> list[Concept]:
+    """Read every concept under `folder`, by name.
+
+    Raises FileNotFoundError where there are none, or where one lacks its sheet; ValueError for a sheet that is wrong.
+    """
+    images = sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []
+    if not images:
+        raise FileNotFoundError(f"{folder} holds no concepts: put a folder of images for each there, and NAME.yaml")
+    return [_concept(path) for path in images]
+
+
+def _concept(images: Path) -> Concept:
+    path = images.with_name(f"{images.name}.yaml")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}: say class_noun and novel (scenes to ask for) of {images.name}")
+    try:
+        sheet = _Sheet.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    return Concept(images.name, images, sheet.class_noun, tuple(sheet.novel))
