@@ -1,10 +1,9 @@
-"""The architectures of the tiny models: the classes of the full-size ones, with small numbers.
+"""The architectures that the tiny families share: the classes of the full-size models, with small numbers."""
 
-python -m recipes.tiny stand-in --out models      # untrained weights, for development only
-"""
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImageTransformer2DModel
+from diffusers import AutoencoderKL
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -20,8 +19,23 @@ from transformers import (
 SIDE = 40
 """Side of the world's images in pixels: latents of 10 x 10, 25 image tokens, just under the 32 that Z-Image pads to."""
 
+TEXT_WIDTH = 128
+AUTOENCODER: dict[str, Any] = {
+    "down_block_types": ("DownEncoderBlock2D",) * 3,
+    "up_block_types": ("UpDecoderBlock2D",) * 3,
+    "block_out_channels": (16, 32, 64),
+    "layers_per_block": 1,
+    "latent_channels": 8,
+    "norm_num_groups": 8,
+    "sample_size": SIDE,
+    "mid_block_add_attention": False,
+    "use_quant_conv": False,
+    "use_post_quant_conv": False,
+}
+"""Factor 4, 8 latent channels, no attention in the middle; every family has it, in a class of its own."""
+
 _TEXT = {
-    "hidden_size": 128,
+    "hidden_size": TEXT_WIDTH,
     "intermediate_size": 320,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
@@ -34,44 +48,9 @@ _ROPE_THETA = 10_000.0
 
 
 def autoencoder() -> AutoencoderKL:
-    """Build the VAE: factor 4, 8 latent channels, no attention in the middle."""
+    """Build the VAE."""
     torch.manual_seed(0)
-    return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(16, 32, 64),
-        layers_per_block=1,
-        latent_channels=8,
-        norm_num_groups=8,
-        sample_size=SIDE,
-        mid_block_add_attention=False,
-        use_quant_conv=False,
-        use_post_quant_conv=False,
-        force_upcast=False,
-        scaling_factor=1.0,
-        shift_factor=0.0,
-    )
-
-
-def transformer() -> ZImageTransformer2DModel:
-    """Build the denoiser: 5 layers behind one refiner of noise and one of text, width 128."""
-    torch.manual_seed(1)
-    return ZImageTransformer2DModel(
-        in_channels=8,
-        dim=128,
-        n_layers=5,
-        n_refiner_layers=1,
-        n_heads=4,
-        n_kv_heads=4,
-        cap_feat_dim=_TEXT["hidden_size"],
-        axes_dims=[8, 12, 12],
-        axes_lens=[1024, 64, 64],
-    )
-
-
-def scheduler() -> FlowMatchEulerDiscreteScheduler:
-    """Build the scheduler of Z-Image-Turbo: static shift 3."""
-    return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=3.0, use_dynamic_shifting=False)
+    return AutoencoderKL(**AUTOENCODER, force_upcast=False, scaling_factor=1.0, shift_factor=0.0)
 
 
 def vision_language_model(tokenizer: Qwen2Tokenizer) -> Qwen3VLForConditionalGeneration:

@@ -1,6 +1,6 @@
 """Measure what the method needs of the tiny models, on scenes and concepts that the recipe never saw.
 
-python -m recipes.tiny measure        # writes docs/tiny-base.md and docs/tiny-base.json
+python -m recipes.tiny measure --family z-image        # writes docs/tiny-base.md and docs/tiny-base.json
 """
 
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from PIL import Image as Blank
 from PIL.Image import Image
 from torch import Tensor
 
@@ -41,7 +42,6 @@ from recipes.tiny.world import (
     scene_of,
 )
 
-LATENTS = (8, 10, 10)
 _UNSEEN = [concept for concept in all_concepts(unseen=True) if concept.is_unseen_by_sight]
 _WORDS = {
     "shape": SHAPES, "pattern": PATTERNS, "colours": COLOURS, "place": PLACES,
@@ -61,7 +61,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Everything docs/tiny-base.md says."""
+    """Everything that the document of a family says."""
 
     true_drawings: Sheet
     deployed_4_steps: Sheet
@@ -77,14 +77,15 @@ class Numbers:
 
 
 class Bench:
-    """The shipped models, loaded once."""
+    """The shipped models of a family, loaded once."""
 
-    def __init__(self, models: Path) -> None:
+    def __init__(self, name: str, models: Path) -> None:
         """Load what stands under `models`; raises FileNotFoundError naming what is missing."""
-        line, vlm = family("z-image"), models / "tiny-qwen3-vl"
-        self.encoder = line.load_encoder(models / "tiny-z-image", vlm)
-        self.deployed = line.load_denoiser(models / "tiny-z-image")
-        self.parent = line.load_denoiser(models / "tiny-z-image-parent")
+        line, base, vlm = family(name), models / f"tiny-{name}", models / "tiny-qwen3-vl"
+        self.encoder = line.load_encoder(base, vlm)
+        self.deployed = line.load_denoiser(base)
+        self.parent = line.load_denoiser(models / f"tiny-{name}-parent")
+        self.latent_shape = self.encoder.latents([Blank.new("RGB", (SIDE, SIDE))]).shape[1:]
         self.captioner, self.clip, self.dino = (
             Captioner(vlm),
             ClipScore(models / "tiny-clip"),
@@ -92,9 +93,9 @@ class Bench:
         )
 
 
-def measure(models: Path, *, prompts: int = 96, concepts: int = 96, captions: int = 256) -> Numbers:
-    """Measure all numbers; the same seeds at every call, so that two calls on one machine agree exactly."""
-    bench = Bench(models)
+def measure(name: str, models: Path, *, prompts: int = 96, concepts: int = 96, captions: int = 256) -> Numbers:
+    """Measure all numbers of a family; the same seeds at every call, so that two calls on one machine agree exactly."""
+    bench = Bench(name, models)
     return Numbers(**_few_steps(bench, prompts), **_in_context(bench, concepts), **_captions(bench, captions))
 
 
@@ -116,7 +117,9 @@ def _few_steps(bench: Bench, count: int) -> dict[str, Sheet]:
         )
 
     def drawn(denoiser: Denoiser, steps: int) -> list[Image]:
-        return bench.encoder.pictures(sample(denoiser, contexts, seeds, latent_shape=LATENTS, num_steps=steps))
+        return bench.encoder.pictures(
+            sample(denoiser, contexts, seeds, latent_shape=bench.latent_shape, num_steps=steps)
+        )
 
     return {
         "true_drawings": scored(true),
@@ -136,7 +139,7 @@ def _in_context(bench: Bench, count: int) -> dict[str, Interval]:
     ideal = [as_image(image) for image in draw(wanted, SIDE)]
 
     def drawn(contexts: Sequence[Context]) -> list[Image]:
-        latents = sample(bench.deployed, contexts, range(count), latent_shape=LATENTS, num_steps=4)
+        latents = sample(bench.deployed, contexts, range(count), latent_shape=bench.latent_shape, num_steps=4)
         return bench.encoder.pictures(latents)
 
     teacher, student = drawn(bench.encoder.teacher_contexts(texts, shown)), drawn(bench.encoder.student_contexts(texts))

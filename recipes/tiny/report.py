@@ -1,4 +1,4 @@
-"""The numbers of the tiny models as docs/tiny-base.md and docs/tiny-base.json; both come from one measurement.
+"""The numbers of a tiny base as a page and as JSON under docs/; both come from one measurement.
 
 python -m recipes.tiny measure
 """
@@ -6,13 +6,14 @@ python -m recipes.tiny measure
 import json
 from pathlib import Path
 
+from dopsd.families.catalogue import family
 from dopsd.metrics.statistics import Interval
 from recipes.tiny.measure import Numbers, Sheet, as_json
 
 _PAGE = """\
-# The tiny base, in numbers
+# {title}, in numbers
 
-Measured by `python -m recipes.tiny measure` on the models under `models/`, on scenes and concepts that the recipe
+Measured by `{command}` on the models under `models/`, on scenes and concepts that the recipe
 never drew; `tests/recipes/test_tiny_base.py` measures them again. Intervals are 95 % over prompts or concepts.
 
 ## It follows prompts, and it is step-distilled
@@ -27,7 +28,7 @@ other true drawings; *sharpness* is the log gradient energy at half resolution.
 
 ## It learns from a shown picture
 
-{concepts} unseen concepts; one picture of each is shown in the VLM's context and a *new* scene is asked for by `[V]`;
+{concepts} unseen concepts; one picture of each is shown {shown} and a *new* scene is asked for by `[V]`;
 4 steps, the same noise. DINO-D is the distance to a true drawing of the asked scene.
 
 | | DINO-D | share of the concept's words that the VLM reads back |
@@ -50,26 +51,34 @@ little few-step skill yet that tuning could destroy, and tables that compare met
 More fitting is what it needs, from the shipped weights on, on a
 GPU if there is one (written for it, not yet tried on one):
 
-    python -m recipes.tiny refine --size 8 --device cuda
-    python -m recipes.tiny measure
+    {command_of_refine} --size 8 --device cuda
+    {command}
 """
+_FILES = {"z-image": "tiny-base", "flux2-klein": "tiny-base-flux2-klein"}
+_TITLES = {"z-image": "The tiny base", "flux2-klein": "The tiny FLUX.2-klein"}
+_SHOWN = {"vlm": "in the VLM's context", "reference": "as reference tokens behind the noise"}
 
 
-def write_report(numbers: Numbers, docs: Path) -> None:
-    """Write both files into `docs`."""
+def write_report(name: str, numbers: Numbers, docs: Path) -> None:
+    """Write both files of the family called `name` into `docs`."""
     docs.mkdir(exist_ok=True)
-    (docs / "tiny-base.json").write_text(json.dumps(as_json(numbers), indent=2) + "\n", encoding="utf-8")
-    (docs / "tiny-base.md").write_text(_page(numbers), encoding="utf-8")
+    (docs / f"{_FILES[name]}.json").write_text(json.dumps(as_json(numbers), indent=2) + "\n", encoding="utf-8")
+    (docs / f"{_FILES[name]}.md").write_text(_page(name, numbers), encoding="utf-8")
 
 
-def _page(numbers: Numbers) -> str:
+def _page(name: str, numbers: Numbers) -> str:
     rows = [
         ("true drawings", "-", numbers.true_drawings),
         ("**deployed: distilled, 4 steps**", "4", numbers.deployed_4_steps),
         ("its parent, 32 steps", "32", numbers.parent_32_steps),
         ("its parent, 4 steps", "4", numbers.parent_4_steps),
     ]
+    option = "" if name == "z-image" else f" --family {name}"
     return _PAGE.format(
+        title=_TITLES[name],
+        command=f"python -m recipes.tiny measure{option}",
+        command_of_refine=f"python -m recipes.tiny refine{option}",
+        shown=_SHOWN[family(name).teacher_context("auto")],
         prompts=numbers.deployed_4_steps.follows_prompt.count,
         reference=4 * numbers.deployed_4_steps.follows_prompt.count,
         sheets="\n".join(_row(*row) for row in rows),

@@ -15,7 +15,7 @@ _DOCS = Path("docs")
 
 @pytest.fixture(scope="module")
 def numbers() -> Numbers:
-    return measure(Path("models"))
+    return measure("z-image", Path("models"))
 
 
 def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers) -> None:

@@ -1,0 +1,89 @@
+"""Both families of the recipe are fitted on what they are deployed with."""
+
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, Flux2KleinPipeline
+from transformers import Qwen3VLForConditionalGeneration
+
+from dopsd.families.catalogue import family
+from recipes.tiny import flux2_klein, pool, z_image
+from recipes.tiny.autoencoder import pictures
+from recipes.tiny.distillation import FINE, STEPS, fine_grid, shifted
+from recipes.tiny.line import Line, Shared
+from recipes.tiny.pictures import as_image
+from recipes.tiny.shipment import ship_pipeline
+from recipes.tiny.vision_language import chat
+
+SHAPES = {"z-image": (8, 10, 10), "flux2-klein": (32, 5, 5)}
+MODELS = Path("models")
+
+
+@pytest.fixture(params=[z_image.LINE, flux2_klein.LINE], ids=lambda line: line.family)
+def line(request: pytest.FixtureRequest) -> Line:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def shared() -> Shared:
+    """Load the shipped models that every line is fitted on."""
+    vae = AutoencoderKL.from_pretrained(MODELS / "tiny-z-image" / "vae").float().eval()
+    vlm = Qwen3VLForConditionalGeneration.from_pretrained(MODELS / "tiny-qwen3-vl", dtype=torch.float32)
+    return Shared(vae, vlm.eval())
+
+
+def test_a_line_is_distilled_on_the_steps_it_is_deployed_with(line: Line) -> None:
+    deployed = line.around(line.transformer()).sigmas(STEPS, SHAPES[line.family])
+    assert torch.allclose(shifted(torch.linspace(1, 0, STEPS + 1), line.shift), deployed, atol=1e-6)
+
+
+def test_the_parents_fine_steps_lie_within_the_deployed_ones(line: Line) -> None:
+    grids = [fine_grid(index, line.shift) for index in range(STEPS)]
+    assert all(len(grid) == FINE + 1 for grid in grids)
+    assert all(torch.equal(one[-1], other[0]) for one, other in pairwise(grids))
+
+
+def test_flux_has_the_shared_autoencoder_and_latents_of_unit_variance(shared: Shared) -> None:
+    vae, images = flux2_klein.autoencoder(shared.vae), pictures(Random(3), 32)
+    with torch.no_grad():
+        ours, theirs = vae.encode(images).latent_dist.mode(), shared.vae.encode(images).latent_dist.mode()
+        assert torch.equal(ours, theirs)
+        assert torch.equal(vae.decode(ours).sample, shared.vae.decode(theirs).sample)
+    latents = flux2_klein._encoded(vae, (images + 1) / 2)
+    assert latents.shape == (32, *SHAPES["flux2-klein"])
+    assert latents.mean().abs() < 0.1
+    assert 0.8 < latents.std() < 1.2
+
+
+def test_flux_is_fitted_on_the_contexts_that_it_is_deployed_with(
+    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_SHARD", 10)
+    line = flux2_klein.LINE
+    vae = line.autoencoder(shared.vae)
+    rows = line.pool(tmp_path, vae, shared.vlm, rows=10)
+    ship_pipeline(tmp_path / line.name, line, line.transformer(), vae, shared.vlm, is_distilled=True)
+    base, vlm, said = tmp_path / line.name, MODELS / "tiny-qwen3-vl", pool.shard(0)
+    encoders = {way: family(line.family).load_encoder(base, vlm, teacher_context=way) for way in ("vlm", "both")}
+    for row, way in ((0, "both"), (6, "vlm"), (8, "both")):
+        fitted = rows.contexts([row, row], with_image=[False, True])
+        alone = encoders[way].student_contexts([said[row].words])[0]
+        assert torch.allclose(fitted[0].tokens, alone.tokens, atol=0.02)  # shipped in fp16
+        shown = as_image(rows.shown[row].float() / 255)
+        seen = encoders[way].teacher_contexts([said[row].placeholder], [shown])[0]
+        if fitted[1].reference is not None:
+            assert torch.allclose(fitted[1].reference, seen.reference, atol=0.1)  # and from 8 bits
+        if row != 0:
+            assert torch.allclose(fitted[1].tokens, seen.tokens, atol=0.02)
+    pipeline = Flux2KleinPipeline.from_pretrained(base)
+    assert pipeline.config.is_distilled
+    assert len(alone.tokens) == pipeline.tokenizer.model_max_length
+
+
+def test_everything_the_world_says_can_be_read_whole() -> None:
+    tokens = flux2_klein.klein_tokenizer()
+    texts = [text for row in pool.shard(0)[:500] for text in (row.words, row.placeholder)]
+    assert max(len(tokens(chat(text, shows_image=False)).input_ids) for text in texts) <= tokens.model_max_length
