@@ -25,7 +25,7 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do one command in the current folder: 0 when done, 1 for a user's mistake, told, 4 for a weak teacher."""
+    """Do one command in the current folder: 0 when done, 1 for what a user can mend, told, 4 for a weak teacher."""
     settle()
     asked = _parser().parse_args(arguments)
     root = Path()
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runner.run(stage(asked.stage), root)
     except weak_teacher.WeakTeacher as refusal:
         return _told(asked, refusal, root, weak_teacher.EXIT_CODE)
-    except (ValueError, FileNotFoundError) as mistake:
+    except (ValueError, FileNotFoundError, FloatingPointError) as mistake:
         return _told(asked, mistake, root, 1)
     except OSError as error:
         if error.errno not in _DISK:

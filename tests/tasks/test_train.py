@@ -1,0 +1,139 @@
+"""The stage that trains: what it trains on, what it leaves, and how it ends when a loss is not finite."""
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from diffusers import ZImageTransformer2DModel
+from workspace import MODELS, Workspace
+
+from dopsd.adapter import FILE, load_adapter_, save_adapter
+from dopsd.adapter_roles import Shape, attach_
+from dopsd.checkpoint import Checkpoint
+from dopsd.examples import Example, save_example
+from dopsd.families.catalogue import family
+from dopsd.family import Context
+from dopsd.placement import CPU
+from tasks.__main__ import main
+from tasks.beneath import beneath
+from tasks.folders import write_json
+from tasks.params import load
+
+
+@pytest.fixture
+def embedded(workspace: Workspace, store_root: Path) -> Workspace:
+    """Put random embeddings where the stage looks for them, and a probe that found the teacher good."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    rng = torch.Generator().manual_seed(0)
+    for n in range(3):
+        student, teacher, plain = (Context(torch.randn(length, 128, generator=rng)) for length in (9, 20, 8))
+        example = Example(f"e{n}", student, teacher, torch.randn((8, 10, 10), generator=rng), plain)
+        save_example(example, workspace.root / "data/embeddings/entries" / f"{example.id}.safetensors")
+    write_json(workspace.root / "data/probe/probe.json", {"is_teacher_better": True})
+    workspace.change("train.iterations", 3)
+    return workspace
+
+
+def network(folder: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a transformer."""
+    found: Any = ZImageTransformer2DModel.from_pretrained(folder, subfolder="transformer")
+    return {name: weight.detach() for name, weight in found.named_parameters()}
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_message_and_keeps_the_last_good_state(
+    embedded: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embedded.change("train.learning_rate", 1e30)
+    embedded.change("train.checkpoint_every", 1)
+    assert main(["run", "train"]) == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
+    assert len(told) == 1
+    assert "iteration 1: loss" in told[0]
+    assert "lower train.learning_rate" in told[0]
+    state = next((embedded.root / "runs/train").glob("*.safetensors"))
+    assert Checkpoint(state.parent, state.stem).position == 1
+    assert "FloatingPointError" in (embedded.root / "runs/train/error.txt").read_text()
+    assert not (embedded.root / "data/adapter").exists()
+
+
+def test_all_weights_are_left_as_a_transformer(embedded: Workspace) -> None:
+    embedded.change("train.weights", "full")
+    embedded.change("train.method", "sft")
+    assert main(["run", "train"]) == 0
+    folder = embedded.root / "data" / "adapter"
+    learnt, base = network(folder), network(MODELS / "tiny-z-image")
+    assert learnt.keys() == base.keys()
+    assert any(not torch.equal(learnt[name], base[name]) for name in base)
+    assert not (folder / FILE).exists()
+    with (folder / "curves.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["0", "1", "2"]
+
+
+def test_what_the_parent_learnt_goes_onto_the_deployed_base(embedded: Workspace) -> None:
+    embedded.change("train.weights", "full")
+    embedded.change("train.method", "sft-parent")
+    embedded.change("train.learning_rate", 1e-3)
+    embedded.change("models.undistilled", str(MODELS / "tiny-z-image-parent"))
+    assert main(["run", "train"]) == 0
+    learnt, base, parent = (
+        network(folder)
+        for folder in (embedded.root / "data" / "adapter", MODELS / "tiny-z-image", MODELS / "tiny-z-image-parent")
+    )
+    step = max((learnt[name] - base[name]).abs().max().item() for name in base)
+    apart = max((learnt[name] - parent[name]).abs().max().item() for name in base)
+    assert 0 < step < 4e-3 < apart
+
+
+def test_a_dedistillation_adapter_is_beneath_and_is_not_left(embedded: Workspace) -> None:
+    line = family("z-image")
+    denoiser = line.load_denoiser(MODELS / "tiny-z-image")
+    roles = attach_(denoiser.network, Shape(line.lora_targets, 2, 2), teacher="copy", seed=3)
+    for weight in roles.student.values():
+        weight.data += 0.05
+    save_adapter(denoiser.network, embedded.root / "undone", line.pipeline)
+    embedded.change("train.method", "sft-adapter")
+    embedded.change("models.dedistillation", "undone")
+    model = beneath(load(embedded.root), MODELS / "tiny-z-image")
+    assert model.name.startswith("tiny-z-image@")
+    assert "+undone@" in model.name
+    fused = dict(model.load(line, CPU).network.named_parameters())
+    bare = network(MODELS / "tiny-z-image")
+    assert any(not torch.allclose(fused[name], bare[name]) for name in bare)
+    assert main(["run", "train"]) == 0
+    other = line.load_denoiser(MODELS / "tiny-z-image").network
+    load_adapter_(other, embedded.root / "data" / "adapter", line.pipeline, name="adapter")
+    base = {name.replace(".base_layer", ""): weight for name, weight in other.named_parameters()}
+    assert all(torch.equal(base[name], weight) for name, weight in bare.items())
+
+
+@pytest.mark.parametrize(("method", "key"), [("sft-parent", "undistilled"), ("sft-adapter", "dedistillation")])
+def test_a_model_that_a_method_needs_is_asked_for(
+    embedded: Workspace, capsys: pytest.CaptureFixture[str], method: str, key: str
+) -> None:
+    embedded.change("train.method", method)
+    assert main(["run", "train"]) == 1
+    assert f"train.method is {method}, set models.{key}" in capsys.readouterr().err
+    embedded.change(f"models.{key}", "nowhere")
+    assert main(["run", "train"]) == 1
+    assert f"there is no nowhere (models.{key})" in capsys.readouterr().err
+
+
+def test_training_goes_on_with_every_point_once(embedded: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    embedded.change("train.checkpoint_every", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            main(["run", "train"])
+    assert main(["run", "train"]) == 0
+    with (embedded.root / "data" / "adapter" / "curves.csv").open() as file:
+        interrupted = file.read()
+    shutil.rmtree(embedded.root / "runs" / "train")
+    assert main(["run", "train"]) == 0
+    assert (embedded.root / "data" / "adapter" / "curves.csv").read_text() == interrupted
