@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dopsd.adapter import STUDENT, beside_others, load_adapter_, put_on_, wearing
 from dopsd.family import Network, Pipeline
-from dopsd.roles import Teacher
+from dopsd.recipe import Teacher
 from dopsd.targets import spelled
 
 TEACHER = "teacher"

@@ -5,21 +5,15 @@ $ python -c "from dopsd.recipe import Training; print(Training(rank=16))"
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, get_args, get_origin, get_type_hints
 
 _FORBID_UNKNOWN_KEYS = {"extra": "forbid"}
 
 Method = Literal["dopsd", "sft", "sft-parent", "sft-adapter", "dreambooth", "pso", "pso_db", "sft-teacher", "offpolicy"]
 """The ways of tuning; `dopsd.objective` knows where each is."""
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "method": get_args(Method),
-    "weights": ("lora", "dora", "full"),
-    "teacher": ("ema", "frozen", "copy"),
-    "ema_device": ("network", "cpu"),
-    "loss": ("x0", "velocity"),
-    "precision": ("auto", "bf16", "fp32"),
-}
+Teacher = Literal["ema", "frozen", "copy"]
+"""A moving average of the student, the base as it was loaded, or the student of this very moment."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class Training:
 
     The teacher of dopsd, offpolicy and sft-teacher: "ema" is a moving average of the student, whose memory,
     1 / (1 - `ema_decay`) iterations, grows to full length over the first `ema_warmup`; with all weights it lies on
-    `ema_device`, beside the network or on the CPU. "frozen" is the bare base, "copy" the student itself.
+    `ema_device`, beside the network or on the CPU. "frozen" is the bare base, "copy" the student of this moment.
 
     The loss: `loss` is the space of the disagreement: "velocity" is eq. 6, "x0" multiplies it by sigma squared as the
     authors' code does. `step_weights` are relative, one a step; empty weighs all alike. `num_steps` is the number of
@@ -48,7 +42,7 @@ class Training:
 
     method: Method = "dopsd"
     weights: Literal["lora", "dora", "full"] = "lora"
-    teacher: Literal["ema", "frozen", "copy"] = "ema"
+    teacher: Teacher = "ema"
     ema_decay: float = 0.9999
     ema_warmup: int = 0
     ema_device: Literal["network", "cpu"] = "network"
@@ -78,8 +72,9 @@ class Training:
 
     def __post_init__(self) -> None:
         """Refuse what cannot train; raises ValueError naming the key."""
-        for key, allowed in _CHOICES.items():
-            _one_of(key, getattr(self, key), allowed)
+        for key, kind in get_type_hints(Training).items():
+            if get_origin(kind) is Literal:
+                _one_of(key, getattr(self, key), get_args(kind))
         for key in ("num_steps", "num_samples", "iterations", "batch_size", "rank", "alpha", "checkpoint_every"):
             _at_least(key, getattr(self, key), 1)
         for key in ("learning_rate", "max_gradient_norm", "pso_beta"):

@@ -8,14 +8,11 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from dopsd.family import Network
-
-Teacher = Literal["ema", "frozen", "copy"]
-"""A moving average of the student, the base as it was loaded, or the student of this very moment."""
 
 
 class Roles(Protocol):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dopsd.family import Network
-from dopsd.roles import Teacher
+from dopsd.recipe import Teacher
 from dopsd.tensor_file import settle_
 
 FOLDER = "transformer"

@@ -12,7 +12,7 @@ import torch
 
 from dopsd.adapter import save_adapter
 from dopsd.adapter_roles import AdapterRoles, Shape, attach_
-from dopsd.examples import Examples
+from dopsd.examples import Example, Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser
 from dopsd.methods.sft import flow_losses, noise_levels
@@ -76,8 +76,29 @@ def test_the_recipe_and_the_table_name_the_same_methods() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_two_steps_change_the_student_alone(denoiser: Denoiser, worded: Examples, run: Run, method: Method) -> None:
+    _two_steps(denoiser, worded, run, method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_steps_change_the_student_of_the_editing_family_alone(models: Any, run: Run, method: Method) -> None:
+    rng = torch.Generator().manual_seed(1)
+    rows = tuple(
+        Example(
+            f"k{n}",
+            Context(torch.randn(7, 96, generator=rng)),
+            Context(torch.randn(9, 96, generator=rng), reference=torch.randn(16, 3, 3, generator=rng)),
+            torch.randn((16, 3, 3), generator=rng),
+            plain=Context(torch.randn(6, 96, generator=rng)),
+        )
+        for n in range(3)
+    )
+    klein = family("flux2-klein")
+    _two_steps(klein.load_denoiser(models.klein), Examples(rows, "klein"), replace(run, family=klein), method)
+
+
+def _two_steps(denoiser: Denoiser, examples: Examples, run: Run, method: Method) -> None:
     base = {name: weight.detach().clone() for name, weight in denoiser.network.named_parameters()}
-    records = list(train(denoiser, worded, replace(TINY, method=method), run))
+    records = list(train(denoiser, examples, replace(TINY, method=method), run))
     assert [record.step for record in records] == [0, 1]
     assert all(math.isfinite(record.loss) and record.gradient_norm > 0 and record.gaps for record in records)
     now = {name.replace(".base_layer", ""): weight for name, weight in denoiser.network.named_parameters()}

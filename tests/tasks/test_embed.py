@@ -44,7 +44,11 @@ def test_a_second_run_computes_nothing_and_loads_no_model(
 ) -> None:
     first, digest = embedded(captioned)
     assert first == {"computed": 5, "reused": 0, "damaged": 0}
-    monkeypatch.setattr(embed, "_loaded", None)  # loading one would fail
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(embed, "_loaded", refuse)
     assert embedded(captioned) == ({"computed": 0, "reused": 5, "damaged": 0}, digest)
 
 
