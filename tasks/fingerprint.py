@@ -1,0 +1,139 @@
+"""What a stage does, in digests: the code of ours that it reaches, the libraries of that code, the kind of numbers.
+
+    python -m tasks.fingerprint        (writes data/code.json, which DVC compares as params; `dvc repro` calls it)
+
+A pure function of the sources and the installation; neither torch nor the stage's code is imported. Its values, its
+inputs and its models are DVC's to compare: params.yaml and the dependencies in dvc.yaml.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+
+from tasks.definitions import Module, read
+from tasks.folders import write_json
+from tasks.installation import numerics, versions
+from tasks.pipeline import STAGES, Stage
+from tasks.reach import Reached, reach
+
+CODE = Path("data/code.json")
+STAGE = "fingerprint"
+ROOMS = ("dopsd", "tasks")
+_NO_TRACE = frozenset({"tasks.pipeline", "tasks.progress", "tasks.tracking"})
+"""What leaves no trace in an output: the table (what matters of it is in dvc.yaml), the bar, the way to MLflow."""
+_SECTIONS = {"tasks.params": frozenset({"Params"})}
+"""A stage's params are the sections that it declares; the other fields of this class are none of its concern."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The parts of one stage: definitions ("dopsd/adapter.py::Roles") and libraries, each with digest or version."""
+
+    code: Mapping[str, str]
+    packages: Mapping[str, str]
+    numerics: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+    def parts(self) -> dict[str, dict[str, str]]:
+        """Give what DVC compares."""
+        return {"code": dict(self.code), "packages": dict(self.packages), "numerics": dict(self.numerics)}
+
+
+def fingerprints(sources: Mapping[str, str], stages: Iterable[Stage]) -> dict[str, Fingerprint]:
+    """Compute the fingerprint of every stage from texts by path ("tasks/train.py").
+
+    Raises ValueError naming a file that is no Python, or a stage without `run`.
+    """
+    modules = {module.name: module for module in map(_module, sources, sources.values())}
+    return {stage.name: _fingerprint(stage, modules) for stage in stages}
+
+
+def sources(root: Path, rooms: Iterable[Path]) -> dict[str, str]:
+    """Read all Python files of the rooms (paths from `root`), by their path from where imports begin."""
+    return {
+        path.relative_to((root / room).parent).as_posix(): path.read_text(encoding="utf-8")
+        for room in rooms
+        for path in sorted((root / room).rglob("*.py"))
+    }
+
+
+def rooms(root: Path) -> list[Path]:
+    """Read from dvc.yaml where the code lies that DVC watches; raises ValueError for a file of an earlier version."""
+    said = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))
+    if STAGE not in said["stages"]:
+        raise ValueError(f"dvc.yaml has no stage {STAGE}: write it again with `python -m tasks.dvcfile`")
+    return [Path(room) for room in said["stages"][STAGE]["deps"]]
+
+
+def of(root: Path) -> dict[str, Fingerprint]:
+    """Compute the fingerprints of the code in the workspace `root` as it is now."""
+    return fingerprints(sources(root, rooms(root)), STAGES)
+
+
+def write(found: Mapping[str, Fingerprint], root: Path) -> bool:
+    """Bring data/code.json up to date, whole or not at all; tells whether that changed anything."""
+    wanted = as_json(found)
+    if recorded(root) == wanted:
+        return False
+    write_json(root / CODE, wanted)
+    return True
+
+
+def as_json(found: Mapping[str, Fingerprint]) -> dict[str, object]:
+    """Give what stands in data/code.json."""
+    return {name: one.parts() for name, one in found.items()}
+
+
+def recorded(root: Path) -> object:
+    """Read data/code.json; None where it is missing or is no JSON, which the next write mends."""
+    try:
+        return json.loads((root / CODE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def recorded_of(stage: Stage, root: Path) -> object:
+    """Read what data/code.json says of one stage; None where it says nothing."""
+    said = recorded(root)
+    return said.get(stage.name) if isinstance(said, dict) else None
+
+
+def check(stage: Stage, root: Path) -> None:
+    """Let a stage run under DVC; raises ValueError where data/code.json is not of the code that is about to run."""
+    if recorded_of(stage, root) != of(root)[stage.name].parts():
+        raise ValueError(f"{CODE} is not of the code as it is now: `python -m tasks.fingerprint`, then run again")
+
+
+@lru_cache(maxsize=512)  # a flow plans before every stage
+def _module(path: str, text: str) -> Module:
+    name = ".".join(Path(path).with_suffix("").parts).removesuffix(".__init__")
+    try:
+        return read(name, path, text, _SECTIONS.get(name, frozenset()))
+    except SyntaxError as error:
+        raise ValueError(f"{path}, line {error.lineno}: {error.msg}; mend it, or no stage can be planned") from error
+
+
+def _fingerprint(stage: Stage, modules: Mapping[str, Module]) -> Fingerprint:
+    sections = {key.partition(".")[0] for key in stage.params}
+    roots = [(stage.module, "run"), *(("tasks.params", f"Params.{name}") for name in sorted(sections))]
+    found: Reached = reach(modules, roots, _NO_TRACE if stage.is_cached else frozenset())
+    kind = numerics() if "torch" in found.libraries else {}
+    return Fingerprint(found.code, versions(found.libraries), kind, tuple(found.warnings))
+
+
+def main() -> int:
+    """Write the file for the workspace in the current folder, and tell what could not be followed."""
+    found = of(Path())
+    write(found, Path())
+    for warning in sorted({warning for one in found.values() for warning in one.warnings}):
+        print(f"warning: {warning}: changes of what it leads to go unseen", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
