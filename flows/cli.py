@@ -3,38 +3,40 @@
     dopsd --help
 
 Exit codes: 0 done (a rejected adapter is a result, too), 1 a mistake or a failed stage, 2 the command line is wrong
-(for `plan --detailed-exitcode`: there is work), 3 something before --from is stale, 4 the teacher is too weak.
+(for `plan --detailed-exitcode`: there is work), 3 something upstream is stale, 4 the teacher is too weak.
 """
 
 import importlib
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from flows import key, plan_table
+from flows.mistakes import mistakes_told, told
 from flows.summary import Outcome, Summary
 from tasks import weak_teacher
+from tasks.code_record import refresh
 from tasks.environment import settle
 from tasks.override import override
 from tasks.params import PARAMS_FILE, load
-from tasks.pipeline import PLACES, STAGES, from_stage, stage
-from tasks.plan import Decision, Row, plan
+from tasks.pipeline import PLACES, STAGES, stage
+from tasks.plan import Plan, plan
 from tasks.runner import only_writer, sources
+from tasks.selection import STALE_EXIT_CODE, Selection
 
 ROOT = Path()
-STALE = 3
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-told = Console(stderr=True, highlight=False)
+app.add_typer(key.app, name="key")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
+From = Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Rerun it and all after it.")]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after it.")]
+Only = Annotated[str | None, typer.Option(metavar="STAGE", help="Let it have its turn alone.")]
+Force = Annotated[list[str] | None, typer.Option(metavar="STAGE", help="Run it whatever is cached; may be repeated.")]
 StageName = Annotated[str, typer.Argument(help=f"One of {', '.join(row.name for row in STAGES)}.")]
 
 
@@ -46,48 +48,58 @@ def main() -> None:
 
 @app.command(name="plan")
 def show_plan(
+    first: From = None,
+    until: Until = None,
+    only: Only = None,
+    force: Force = None,
     as_json: AsJson = False,
     detailed_exitcode: Annotated[bool, typer.Option(help="Exit with 2 where there is work.")] = False,
 ) -> None:
     """Tell what `run` would do, stage by stage and why, without doing it."""
-    with _mistakes_told():
+    with mistakes_told():
         sources(load(ROOT), ROOT)
-        rows = plan(ROOT)
+        found = plan(ROOT, Selection(first, until, only, tuple(force or ())))
     if as_json:
-        print(json.dumps({"stages": [asdict(row) for row in rows]}))
+        print(json.dumps(plan_table.as_json(found)))
     else:
-        Console(highlight=False).print(_table(rows))
-    if detailed_exitcode and not all(row.is_idle for row in rows):
+        plan_table.show(found, Console(highlight=False))
+    if detailed_exitcode and not found.is_idle:
         raise typer.Exit(2)
 
 
 @app.command()
 def run(
-    from_stage_name: Annotated[
-        str | None, typer.Option("--from", metavar="STAGE", help="Rerun it and all after it.")
-    ] = None,
+    first: From = None,
+    until: Until = None,
+    only: Only = None,
+    force: Force = None,
+    accept_stale: Annotated[bool, typer.Option(help="Go on from stale inputs; what comes of it is marked.")] = False,
     accept_weak_teacher: Annotated[bool, typer.Option(help="Train though the probe advises against it.")] = False,
     parent: Annotated[str | None, typer.Option(metavar="base|champion|vN", help="What to train on from.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Do what is to be done, from new images to a registered adapter; nothing to do is soon told."""
-    with _mistakes_told(), only_writer(ROOT):
+    with mistakes_told(), only_writer(ROOT):
         _choose(parent)
         sources(load(ROOT), ROOT)
-        rows = plan(ROOT)
-        _refuse_stale(rows, from_stage_name)
-        if from_stage_name is None and all(row.is_idle for row in rows):
-            outcomes = [Outcome(row.name, "cached", 0.0) for row in rows]
+        selection = Selection(first, until, only, tuple(force or ()), accept_stale)
+        found = plan(ROOT, selection, remembers=True)
+        _refuse_stale(found, selection)
+        _warn(found)
+        if found.is_idle:
+            if not found.is_code_recorded:
+                refresh(ROOT)
+            outcomes = [Outcome(row.name, "cached", 0.0) for row in (*found.upstream, *found.rows)]
             told.print("nothing to do: all stages are up to date")
         else:
-            outcomes = _flow(from_stage_name, accept_weak_teacher=accept_weak_teacher)
+            outcomes = _flow(selection, accept_weak_teacher=accept_weak_teacher)
     _end(Summary.of(outcomes, ROOT), as_json=as_json)
 
 
 @app.command(name="stage")
 def one_stage(name: StageName, force: Annotated[bool, typer.Option(help="Run it whatever is cached.")] = False) -> None:
     """Bring one stage up to date by itself, with DVC and without Prefect."""
-    with _mistakes_told(), only_writer(ROOT):
+    with mistakes_told(), only_writer(ROOT):
         load(ROOT)
         has_run = importlib.import_module("flows.reproduction").reproduce(stage(name).name, is_forced=force)
     told.print(f"{name}: {'ran' if has_run else 'cached'}")
@@ -101,7 +113,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Draw a picture in the steps that the adapter is deployed with."""
-    with _mistakes_told():
+    with mistakes_told():
         params = load(ROOT)
         adapter = None
         if model != "base":
@@ -110,16 +122,6 @@ def sample(
         out.parent.mkdir(parents=True, exist_ok=True)
         drawn.save(out)
     told.print(f"{out}: {adapter.name if adapter else 'base'}, {params.train.num_steps} steps, seed {seed}")
-
-
-@contextmanager
-def _mistakes_told() -> Iterator[None]:
-    """End a user's mistake with its message; where it happened would not help to mend it."""
-    try:
-        yield
-    except (ValueError, FileNotFoundError, BlockingIOError) as mistake:
-        told.print(str(mistake), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from mistake
 
 
 def _choose(parent: str | None) -> None:
@@ -132,26 +134,28 @@ def _choose(parent: str | None) -> None:
         told.print(f"{PARAMS_FILE}: train.parent is now {version}")
 
 
-def _refuse_stale(rows: list[Row], from_stage_name: str | None) -> None:
-    """Prove that all before --from is fresh: rerunning after stale data would look right and be wrong."""
-    if from_stage_name is None:
-        return
-    upstream = len(STAGES) - len(from_stage(from_stage_name))
-    stale = [row for row in rows[:upstream] if row.decision is not Decision.CACHED]
-    for row in stale:
+def _refuse_stale(found: Plan, selection: Selection) -> None:
+    """Prove that all upstream is fresh: rerunning after stale data would look right and be wrong."""
+    for row in found.stale:
         told.print(f"{row.name} is stale: {'; '.join(row.reasons)}", markup=False, soft_wrap=True)
-    if stale:
-        told.print(f"nothing was done: `dopsd run`, or `dopsd run --from {stale[0].name}`, begins there")
-        raise typer.Exit(STALE)
+    if found.stale and not selection.accept_stale:
+        begin = f"`dopsd run`, or `dopsd run --from {found.stale[0].name}`, begins there"
+        told.print(f"nothing was done: {begin}; --accept-stale goes on all the same, and marks what comes of it")
+        raise typer.Exit(STALE_EXIT_CODE)
 
 
-def _flow(from_stage_name: str | None, *, accept_weak_teacher: bool) -> list[Outcome]:
+def _warn(found: Plan) -> None:
+    for warning in found.warnings:
+        told.print(f"warning: {warning}: changes of what it leads to go unseen", style="yellow", markup=False)
+
+
+def _flow(selection: Selection, *, accept_weak_teacher: bool) -> list[Outcome]:
     """Run the flow in this process: Prefect starts a server for it unless PREFECT_API_URL names one."""
     params = load(ROOT)
     if params.train.parent != "base":
         importlib.import_module("tasks.registry").fetch(params.register.model, params.train.parent, ROOT)
     flow = importlib.import_module("flows.continual_tuning").continual_tuning
-    state = flow(from_stage_name, accept_weak_teacher=accept_weak_teacher, return_state=True)
+    state = flow(selection, accept_weak_teacher=accept_weak_teacher, return_state=True)
     outcomes: list[Outcome] = state.result(raise_on_failure=False)
     return outcomes
 
@@ -169,14 +173,6 @@ def _end(summary: Summary, *, as_json: bool) -> None:
         )
     code = {"refused": weak_teacher.EXIT_CODE, "failed": 1}.get(last, 0)
     sys.exit(code)
-
-
-def _table(rows: list[Row]) -> Table:
-    table = Table("stage", "", "why", box=None, pad_edge=False, header_style="bold")
-    styles = {Decision.RUN: "green", Decision.CACHED: "dim", Decision.MAYBE: "yellow"}
-    for row in rows:
-        table.add_row(row.name, Text(row.decision, styles[row.decision]), "\n".join(row.reasons))
-    return table
 
 
 if __name__ == "__main__":

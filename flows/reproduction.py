@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.code_record import refresh
 from tasks.runner import RUNS, history
+from tasks.staleness import ACCEPTED
 
 _PATIENCE_S = 5.0
 
@@ -20,24 +22,27 @@ class StageFailed(RuntimeError):
     """A stage, or DVC, gave up; what it had to say is on stderr by then."""
 
 
-def reproduce(name: str, *, is_forced: bool) -> bool:
+def reproduce(name: str, *, is_forced: bool, is_upstream_stale: bool = False) -> bool:
     """Let DVC decide whether the stage runs in the current folder; tells whether it did. Raises StageFailed.
 
-    DVC's own remarks go to runs/<stage>/dvc.log, the stage's progress and every complaint to our stderr.
+    What it writes is marked where its upstream is stale. DVC's own remarks go to runs/<stage>/dvc.log, the stage's
+    progress and every complaint to our stderr.
     """
+    refresh(Path())
     command = [sys.executable, "-m", "tasks.process", "dvc", "repro", "--single-item", name]
     command += ["--force"] if is_forced else []
     log, known = RUNS / name / "dvc.log", len(history(Path()))
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as remarks, _child(command, _environment(), remarks.fileno()) as child:
+    with log.open("wb") as remarks, _child(command, _environment(is_upstream_stale), remarks.fileno()) as child:
         if child.wait() != 0:
             raise StageFailed(f"{name} failed; `dopsd stage {name}` tries it alone, runs/{name} has what is known")
     return len(history(Path())) > known
 
 
-def _environment() -> Mapping[str, str]:
+def _environment(is_upstream_stale: bool) -> Mapping[str, str]:  # noqa: FBT001 (said once, above)
     """Let `python` in dvc.yaml be the one that runs us, whether or not its environment is activated."""
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return os.environ | {"PATH": path, ACCEPTED: "stale" if is_upstream_stale else "fresh"}
 
 
 @contextmanager

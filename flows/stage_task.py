@@ -1,6 +1,6 @@
 """A stage as a Prefect task; DVC decides whether it runs.
 
-stage_task(stage("caption"), is_forced=False, accept_weak_teacher=False)
+stage_task(stage("caption"), Selection(), accept_weak_teacher=False)
 """
 
 import time
@@ -17,29 +17,43 @@ from tasks import weak_teacher
 from tasks.pipeline import PLACES, Stage
 from tasks.plan import plan
 from tasks.runner import RUNS
+from tasks.selection import Selection
 
-_STATE_NAMES: dict[Status, str | None] = {"ran": None, "cached": "Cached", "refused": "Refused"}
+_STATE_NAMES: dict[Status, str | None] = {"ran": None, "cached": "Cached", "refused": "Refused", "stale": "Stale"}
+
+
+class StaleUpstream(RuntimeError):
+    """What stands before the first stage that was asked for is out of date, and nobody accepted that."""
 
 
 # Prefect's own cache sees neither data nor helper code, so it is not asked
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE, persist_result=False)
-def stage_task(stage: Stage, *, is_forced: bool, accept_weak_teacher: bool) -> State[Outcome]:
-    """Bring one stage up to date in the current folder; raises StageFailed.
+def stage_task(stage: Stage, selection: Selection, *, accept_weak_teacher: bool) -> State[Outcome]:
+    """Bring one stage up to date in the current folder; raises StageFailed, and StaleUpstream unless that is accepted.
 
-    The state is "Cached" where DVC found nothing to do, "Refused" where the probe found the teacher too weak.
+    The state is "Cached" where DVC found nothing to do, "Refused" where the probe found the teacher too weak, "Stale"
+    for a stage upstream of the selection that is out of date and is left so.
     """
     begun = time.monotonic()
-    has_run = (is_forced or _has_work(stage)) and reproduce(stage.name, is_forced=is_forced)
-    status: Status = "ran" if has_run else "cached"
+    status = _done(stage, selection)
     if stage.name == "probe" and _is_refused(accept_weak_teacher=accept_weak_teacher):
         status = "refused"
     outcome = Outcome(stage.name, status, round(time.monotonic() - begun, 2))
     return Completed(name=_STATE_NAMES[status], message=f"{stage.name}: {status}", data=outcome)
 
 
-def _has_work(stage: Stage) -> bool:
-    """Ask DVC in this process, which is quicker than to start another; an output to be restored is work, too."""
-    return not any(row.name == stage.name and row.is_idle for row in plan(Path()))
+def _done(stage: Stage, selection: Selection) -> Status:
+    """Plan again, as what stands before it may have changed; an output to be restored is work, too."""
+    found = plan(Path(), selection)
+    row = next(row for row in (*found.upstream, *found.rows) if row.name == stage.name)
+    if row in found.stale:
+        if not selection.accept_stale:
+            raise StaleUpstream(f"{row.name} is stale: {'; '.join(row.reasons)}")
+        return "stale"
+    if row.is_idle:
+        return "cached"
+    forced = stage in selection.forced
+    return "ran" if reproduce(stage.name, is_forced=forced, is_upstream_stale=bool(found.stale)) else "cached"
 
 
 def _is_refused(*, accept_weak_teacher: bool) -> bool:

@@ -16,8 +16,14 @@ from rich.text import Text
 from tasks.folders import read_json
 from tasks.pipeline import PLACES
 
-Status = Literal["ran", "cached", "refused", "failed"]
-_STATUS_STYLES: Mapping[Status, str] = {"ran": "green", "cached": "dim", "refused": "yellow", "failed": "red"}
+Status = Literal["ran", "cached", "refused", "failed", "stale"]
+_STATUS_STYLES: Mapping[Status, str] = {
+    "ran": "green",
+    "cached": "dim",
+    "refused": "yellow",
+    "failed": "red",
+    "stale": "yellow",
+}
 _VERDICT_STYLES = {"PROMOTE": "bold green", "HOLD": "bold yellow", "REJECT": "bold red"}
 _MODELS = ("base", "parent", "adapter")
 
@@ -92,6 +98,8 @@ def _interval(row: Mapping[str, float | None]) -> str:
 
 def _show_verdict(record: Mapping[str, Any], console: Console) -> None:
     console.print(Text.assemble((record["verdict"], _VERDICT_STYLES[record["verdict"]]), f"  {record['version']}"))
+    if record.get("lineage", {}).get("upstream") == "stale":
+        console.print("  made from stale inputs, which was accepted", style="yellow")
     for reason in record["reasons"]:
         if reason["outcome"] != "passed":
             console.print(f"  {reason['sentence']}", highlight=False)

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tasks import weak_teacher
+from tasks import staleness, weak_teacher
 from tasks.folders import read_json, sha256_of_file, sha256_of_json
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
@@ -30,7 +30,8 @@ class Lineage:
 
     `git_commit` is None outside of git; `is_git_clean` leaves dvc.lock and data/ out. `base` and the other `models` are
     `name@digest of the folder`, or the folder's commit on the hub where it was fetched from there. `dvc_lock` is the
-    digest of what dvc.lock says of all stages before this one.
+    digest of what dvc.lock says of all stages before this one. `upstream` is "stale" where a person
+    accepted inputs that were not up to date.
     """
 
     git_commit: str | None
@@ -48,6 +49,7 @@ class Lineage:
     adapter: str
     scores: Mapping[str, Any]
     is_weak_teacher_accepted: bool
+    upstream: str
 
 
 def lineage(params: Params, room: Room, root: Path) -> Lineage:
@@ -71,6 +73,7 @@ def lineage(params: Params, room: Room, root: Path) -> Lineage:
         adapter=sha256_of_file(room.reads["adapter"] / WEIGHTS),
         scores=read_json(room.reads["scores"] / "scores.json"),
         is_weak_teacher_accepted=weak_teacher.is_weak(room.reads["probe"]),
+        upstream=staleness.upstream(room.reads.values()),
     )
 
 

@@ -2,25 +2,31 @@
 
     dopsd plan
 
-The facts are DVC's (dvc.lock, the run-cache); `dvc repro --dry` is not a plan: it says "cached" and "running" of one
-stage, and nothing of what follows from it.
+The facts are DVC's (dvc.lock, the run-cache), and the fingerprints of the code as it is now. `dvc repro --dry` is not a
+plan: it says "cached" and "running" of one stage, and nothing of what follows from it.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from dvc.dependency import ParamsDependency
 from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
-from dvc.stage.cache import StageCache, _get_cache_hash
-from dvc.stage.serialize import to_single_stage_lockfile
 
-from tasks.params import check_said
+from tasks import code_record, fingerprint
+from tasks.durations import Expectation, expected
+from tasks.fingerprint import CODE, Fingerprint
+from tasks.installation import numerics
+from tasks.params import check_said, load
 from tasks.pipeline import PLACES, STAGES, Stage
+from tasks.reasons import changed_code, changed_input, changed_params, place_of, word
+from tasks.restorable import may_be_restored, restorable
+from tasks.runner import history, located
+from tasks.selection import Selection
+from tasks.trees import keep
 
 
 class Decision(StrEnum):
@@ -38,6 +44,7 @@ class Row:
     name: str
     decision: Decision
     reasons: tuple[str, ...]
+    expected: Expectation | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -45,16 +52,56 @@ class Row:
         return self.decision is Decision.CACHED and not self.reasons
 
 
-def plan(root: Path) -> list[Row]:
-    """Compare the workspace with dvc.lock, stage by stage from the left.
+@dataclass(frozen=True)
+class Plan:
+    """A row for each stage that has its turn, and for each upstream of those.
 
-    Raises ValueError for a key that params.yaml must say, and what DVC raises for a broken file.
+    `warnings` name code that could not be followed; `is_code_recorded` tells whether DVC knows the code as it is now.
+    """
+
+    rows: tuple[Row, ...]
+    upstream: tuple[Row, ...]
+    warnings: tuple[str, ...]
+    is_code_recorded: bool
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing at all is to be done."""
+        return all(row.is_idle for row in (*self.rows, *self.upstream))
+
+    @property
+    def stale(self) -> tuple[Row, ...]:
+        """List the upstream stages whose outputs are not what a run of them would give."""
+        return tuple(row for row in self.upstream if row.decision is not Decision.CACHED)
+
+    def seconds(self, *decisions: Decision) -> float | None:
+        """Sum up what stages of these decisions took before; None where one of them never ran on such a device."""
+        took = [row.expected for row in self.rows if row.decision in decisions]
+        return None if None in took else round(sum(one.seconds for one in took if one), 1)
+
+
+def plan(root: Path, selection: Selection = Selection(), *, remembers: bool = False) -> Plan:  # noqa: B008 (frozen)
+    """Compare the workspace with dvc.lock, stage by stage from the left; nothing is written.
+
+    `remembers` is for a run that follows: it keeps what is in the source folder now, to count the changes next time.
+    Raises ValueError for a key that params.yaml must say and for code that cannot be read, and what DVC raises for a
+    broken file.
     """
     check_said(root, (key for stage in STAGES for key in stage.params))
+    params, found = load(root), fingerprint.of(root)
     with Repo(str(root)) as repo:
         known = {row.name: row for row in repo.index.stages if isinstance(row, PipelineStage)}
-        future = _Future(repo)
-        return [_row(stage, known[stage.name], future) for stage in STAGES]
+        future = _Future(repo, root, found, {place: located(place, params) for place in PLACES})
+        rows = {stage.name: _turn(stage, known[stage.name], future, selection) for stage in STAGES}
+        if remembers:
+            keep(next(dep for dep in known["ingest"].deps if not isinstance(dep, ParamsDependency)), root)
+        is_recorded = code_record.is_recorded(found, known[fingerprint.STAGE], root)
+    return Plan(
+        rows=tuple(rows[stage.name] for stage in selection.chosen),
+        upstream=tuple(rows[stage.name] for stage in selection.upstream),
+        warnings=tuple(sorted({warning for one in found.values() for warning in one.warnings})),
+        is_code_recorded=is_recorded,
+    )
 
 
 @dataclass
@@ -62,27 +109,40 @@ class _Future:
     """What is known of outputs that will have changed: their digests where they are restored, nothing where made."""
 
     repo: Repo
+    root: Path
+    code: Mapping[str, Fingerprint]
+    located: Mapping[str, Path]
     restored: dict[str, Output] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
 
 
-def _row(stage: Stage, known: PipelineStage, future: _Future) -> Row:
+def _turn(stage: Stage, known: PipelineStage, future: _Future, selection: Selection) -> Row:
+    """Decide on one stage; what is stale upstream and accepted stays as it is, so nothing waits for it."""
+    row = _row(stage, known, future, is_forced=stage in selection.forced)
+    if selection.accept_stale and stage in selection.upstream:
+        future.unknown -= {out.def_path for out in known.outs}
+    took = expected(stage.name, history(future.root), numerics()["device"])
+    return Row(row.name, row.decision, row.reasons, took)
+
+
+def _row(stage: Stage, known: PipelineStage, future: _Future, *, is_forced: bool) -> Row:
     """Decide on one stage, and note what the stages after it will find."""
-    changes = list(_changes(known, future))
+    changes = ["asked for", *_changes(stage, known, future)] if is_forced else list(_changes(stage, known, future))
     waits = [dep.def_path for dep in known.deps if dep.def_path in future.unknown]
-    missing = [f"output {out.def_path} {_word(state)}" for out in known.outs for state in out.status().values()]
+    missing = [f"output {out.def_path} {word(state)}" for out in known.outs for state in out.status().values()]
     if not changes and not missing and not waits:
         return Row(stage.name, Decision.CACHED, ())
-    if not waits and (outputs := _restorable(known, future, has_changed=bool(changes))):
+    if not waits and not is_forced and (outputs := _restorable(stage, known, future, has_changed=bool(changes))):
         future.restored |= {out.def_path: out for out in outputs}
         return Row(stage.name, Decision.CACHED, (*(changes or missing), "its output is in the cache"))
+    is_sure = is_forced or not waits or (bool(changes) and not _may_be_restored(stage, known, future))
     future.unknown |= {out.def_path for out in known.outs}
-    if changes or not waits:
+    if is_sure:
         return Row(stage.name, Decision.RUN, tuple(changes or missing))
-    return Row(stage.name, Decision.MAYBE, (f"waits for {', '.join(waits)}",))
+    return Row(stage.name, Decision.MAYBE, (*changes, f"waits for {', '.join(waits)}"))
 
 
-def _changes(known: PipelineStage, future: _Future) -> Iterator[str]:
+def _changes(stage: Stage, known: PipelineStage, future: _Future) -> Iterator[str]:
     """Say what differs from what dvc.lock has of this stage."""
     if not any(dep.hash_info for dep in known.deps):
         yield "never ran here"
@@ -90,72 +150,43 @@ def _changes(known: PipelineStage, future: _Future) -> Iterator[str]:
     if known.cmd_changed:
         yield "its command changed"
     for dep in known.deps:
-        if isinstance(dep, ParamsDependency):
-            yield from _changed_params(dep)
+        if dep.def_path == str(CODE):
+            old = (dep.hash_info.value or {}).get(stage.name, {})
+            yield from changed_code(old, future.code[stage.name].parts())
+        elif isinstance(dep, ParamsDependency):
+            yield from changed_params(dep)
         elif dep.def_path in future.restored:
             if dep.hash_info != future.restored[dep.def_path].hash_info:
                 yield f"data: {dep.def_path} changes back"
         elif dep.def_path not in future.unknown:
-            yield from (f"{_kind(dep.def_path)}: {dep.def_path} {_word(state)}" for state in dep.status().values())
+            yield from changed_input(dep, place_of(dep, stage, future.root, future.located), future.root)
 
 
-def _changed_params(dep: ParamsDependency) -> Iterator[str]:
-    """List the keys of params.yaml that changed, with both values."""
-    old, new = _flat(dep.hash_info.value or {}), _flat(dep.read_params())
-    for key in dict.fromkeys([*new, *old]):
-        if old.get(key, _NOTHING) != new.get(key, _NOTHING):
-            yield f"params: {key} {old.get(key, _NOTHING)} -> {new.get(key, _NOTHING)}"
+def _restorable(stage: Stage, known: PipelineStage, future: _Future, *, has_changed: bool) -> list[Output]:
+    """Ask for the outputs of the inputs that the stage will find when its turn comes."""
+    if has_changed:
+        try:
+            _foresee(stage, known, future)
+        except FileNotFoundError:
+            return []
+    return restorable(known, future.repo, has_changed=has_changed)
 
 
-def _restorable(known: PipelineStage, future: _Future, *, has_changed: bool) -> list[Output]:
-    """Find the outputs that DVC would check out in place of a run: of the same inputs, all in its cache."""
-    if any(out.persist for out in known.outs):
-        return []
-    if not has_changed:
-        return [] if any(out.changed_cache() for out in known.outs) else known.outs
+def _may_be_restored(stage: Stage, known: PipelineStage, future: _Future) -> bool:
+    """Ask whether a stage that changed may still not run: an input that is made again may be as it once was."""
     try:
-        _foresee(known, future)
+        _foresee(stage, known, future)
     except FileNotFoundError:
-        return []
-    outputs = _remembered(known, StageCache(future.repo))
-    return [] if any(out.changed_cache() for out in outputs) else outputs
+        return False
+    return may_be_restored(known, future.repo, future.unknown)
 
 
-def _remembered(known: PipelineStage, cache: StageCache) -> list[Output]:
-    """Ask the run-cache what the stage made of these inputs; DVC has no public way, and its version is pinned."""
-    key = _get_cache_hash(to_single_stage_lockfile(known), key=True)
-    entries = sorted(Path(cache._get_cache_dir(key)).glob("*"), key=lambda path: path.stat().st_mtime)
-    entry = cache._load_cache(key, entries[-1].name) if entries else None
-    outputs: list[Output] = cache._create_stage(entry, wdir=known.wdir).outs if entry else []
-    return outputs
-
-
-def _foresee(known: PipelineStage, future: _Future) -> None:
+def _foresee(stage: Stage, known: PipelineStage, future: _Future) -> None:
     """Put into the dependencies, in memory, the digests that they will have when the stage's turn comes."""
     for dep in known.deps:
-        if dep.def_path in future.restored:
+        if dep.def_path == str(CODE):
+            dep.fill_values({stage.name: future.code[stage.name].parts()})
+        elif dep.def_path in future.restored:
             dep.hash_info, dep.meta = future.restored[dep.def_path].hash_info, future.restored[dep.def_path].meta
-        else:
+        elif dep.def_path not in future.unknown:
             dep.save()
-
-
-_NOTHING = "(nothing)"
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Spell nested values with dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        path = f"{above}{key}"
-        found |= _flat(value, f"{path}.") if isinstance(value, Mapping) and value else {path: value}
-    return found
-
-
-def _kind(path: str) -> str:
-    if path.endswith(".py"):
-        return "code"
-    return "data" if path in PLACES.values() else "input"
-
-
-def _word(state: str) -> str:
-    return {"modified": "changed", "deleted": "is missing", "new": "is new", "not in cache": "is lost"}[state]

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks import weak_teacher
+from tasks import fingerprint, staleness, weak_teacher
+from tasks.installation import numerics
 from tasks.params import PARAMS_FILE, Params, load, look_up
 from tasks.pipeline import PLACES, Room, Stage, producer
 
@@ -27,18 +28,26 @@ STAGED = Path("data/.staged")
 def run(stage: Stage, root: Path) -> None:
     """Run `stage` in the workspace `root`, whatever is cached; where its body raises, nothing is written."""
     begun, params = time.time(), load(root)
+    if "DVC_STAGE" in os.environ:
+        fingerprint.check(stage, root)
+    seen = _seen(stage, params, root)
     staged = _emptied(root / STAGED / stage.name)
     room = Room(_reads(stage, params, root), _writes(stage, staged), root / RUNS / stage.name)
     room.state.mkdir(parents=True, exist_ok=True)
     if stage.name == "train":
         weak_teacher.check(room.reads["probe"], root / RUNS)
     importlib.import_module(stage.module).run(params, room)
-    if _seen(stage, load(root)) != _seen(stage, params):  # DVC would record the new values as what made the old output
-        raise ValueError(f"{PARAMS_FILE} changed while {stage.name} ran; what it made is thrown away: run it again")
+    if _seen(stage, load(root), root) != seen:  # DVC would record the new values as what made the old output
+        what = f"{PARAMS_FILE} or {fingerprint.CODE} changed while {stage.name} ran"
+        raise ValueError(f"{what}; what it made is thrown away: run it again")
+    upstream = staleness.upstream(room.reads.values())
     for place, path in room.writes.items():
+        if upstream == "stale" and path.is_dir():
+            staleness.mark(path, stage.name)
         _move_in(path, root / PLACES[place], staged)
     shutil.rmtree(staged)
-    _remember(root, stage=stage.name, began=round(begun, 3), seconds=round(time.time() - begun, 3))
+    took = round(time.time() - begun, 3)
+    _remember(root, stage=stage.name, began=round(begun, 3), seconds=took, device=numerics()["device"])
 
 
 @contextmanager
@@ -127,8 +136,9 @@ def _move_in(new: Path, place: Path, staged: Path) -> None:
     new.rename(place)
 
 
-def _seen(stage: Stage, params: Params) -> list[object]:
-    return [look_up(params, key) for key in stage.params]
+def _seen(stage: Stage, params: Params, root: Path) -> list[object]:
+    """List what DVC will record of the stage's params and code."""
+    return [*(look_up(params, key) for key in stage.params), fingerprint.recorded_of(stage, root)]
 
 
 def _remember(root: Path, **row: object) -> None:

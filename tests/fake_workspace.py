@@ -14,13 +14,18 @@ from typing import Any
 import yaml
 
 from tasks.__main__ import main
-from tasks.folders import sha256_of_bytes, sha256_of_folder, write_json
+from tasks.dvcfile import rows
+from tasks.fingerprint import STAGE
+from tasks.folders import read_json, sha256_of_bytes, sha256_of_folder, write_json
 from tasks.params import Params
-from tasks.pipeline import PLACES, STAGES, Room, Stage
+from tasks.pipeline import STAGES, Room
+from tasks.shelf import store, tell
+from tasks.store import key_of
 
 PARAMS: dict[str, Any] = {
     "models": {
         "family": "z-image", "base": "models/base", "vlm": "models/vlm", "dino": "models/dino", "clip": "models/clip",
+        "undistilled": "", "dedistillation": "",
     },
     "ingest": {"source": "photos"},
     "caption": {"placeholder": "[V]"},
@@ -31,7 +36,24 @@ PARAMS: dict[str, Any] = {
     "register": {},
 }  # fmt: skip
 FAIL, WEAK = "fail", "find the teacher weak"
-"""What may stand in code/<stage>.py and is done then."""
+"""What the code of a stage may say and is done then."""
+_CODE = '''"""Stand in for tasks.{name}; nothing but its syntax tree is looked at."""
+import torch
+from dopsd import colours
+from dopsd.captions import clean
+from tasks.params import Params
+
+SALT = 0
+
+
+def run(params: Params):
+    """Do what the words say."""
+    colours.mix(clean({word!r}), SALT)  # a comment
+'''
+_HELPERS = {
+    "dopsd/captions.py": "def clean(text):\n    return text.strip()\n\n\ndef unused(text):\n    return text\n",
+    "dopsd/colours.py": "from PIL import Image\n\nMODE = 'RGB'\n\n\ndef mix(*colours):\n    return Image.new(MODE)\n",
+}
 
 
 @dataclass(frozen=True)
@@ -44,17 +66,36 @@ class FakeWorkspace:
     def at(cls, root: Path) -> "FakeWorkspace":
         """Lay it out in an empty folder."""
         models = [f"models/{name}/w" for name in ("base", "vlm", "dino", "clip")]
-        panels, code = ["panels/novel.txt", "panels/retention.txt"], [f"code/{row.name}.py" for row in STAGES]
-        for path in ("photos/a.png", *models, *panels, *code):
+        for path in ("photos/a.png", *models, "panels/novel.txt", "panels/retention.txt"):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(path)
         made = cls(root)
+        sections = "".join(f"    {name}: dict\n" for name in PARAMS)
+        for path, text in {**_HELPERS, "tasks/params.py": f"class Params:\n{sections}"}.items():
+            made.write(f"code/{path}", text)
+        for row in STAGES:
+            made.code(row.name)
         made.set_params(PARAMS)
         (root / ".dvc").mkdir()
         (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
         (root / ".dvcignore").write_text("")
-        (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {row.name: _dvc(row) for row in STAGES}}))
+        (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": _rows()}))
         return made
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file."""
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace a text that stands in a file."""
+        text = (self.root / path).read_text()
+        assert old in text, f"{old!r} is not in {path}"
+        (self.root / path).write_text(text.replace(old, new))
+
+    def code(self, stage: str, word: str = "fine") -> None:
+        """Let a stage's code say a word, such as FAIL."""
+        self.write(f"code/tasks/{stage}.py", _CODE.format(name=stage, word=word))
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Write params.yaml."""
@@ -80,14 +121,13 @@ class FakeWorkspace:
         return path.read_text().split() if path.is_file() else []
 
 
-def _dvc(stage: Stage) -> dict[str, Any]:
-    uncached = {"cache": False, "persist": True}
-    return {
-        "cmd": f"{sys.executable} {Path(__file__)} {stage.name}",
-        "params": list(stage.params),
-        "deps": [f"code/{stage.name}.py", *(PLACES[place] for place in stage.reads)],
-        "outs": [PLACES[place] if stage.is_cached else {PLACES[place]: uncached} for place in stage.writes],
-    }
+def _rows() -> dict[str, dict[str, Any]]:
+    """Give the real rows, with code and commands of our own."""
+    stages = rows()
+    stages[STAGE] |= {"cmd": f"{sys.executable} -m tasks.fingerprint", "deps": ["code/dopsd", "code/tasks"]}
+    for row in STAGES:
+        stages[row.name]["cmd"] = f"{sys.executable} {Path(__file__)} {row.name}"
+    return stages
 
 
 def body(name: str) -> Callable[[Params, Room], None]:
@@ -96,9 +136,16 @@ def body(name: str) -> Callable[[Params, Room], None]:
     def run(params: Params, room: Room) -> None:
         with (room.state.parents[1] / "ran.txt").open("a") as file:
             file.write(f"{name}\n")
-        if Path(f"code/{name}.py").read_text() == FAIL:
+        code = (room.state.parents[1] / f"code/tasks/{name}.py").read_text()
+        if repr(FAIL) in code:
             raise ValueError(f"{name} was told to fail")
-        said = {"params": repr(getattr(params, name)), "reads": [_digest(path) for path in room.reads.values()]}
+        salt = code.partition("SALT = ")[2].partition("\n")[0]
+        reads = [_digest(path) for path in room.reads.values()]
+        said = {"params": repr(getattr(params, name)), "salt": salt, "reads": reads}
+        if name == "ingest":
+            said["photos"] = sorted(_digest(path) for path in room.reads["source"].glob("*.png"))
+        if name in ("caption", "embed"):
+            _use_store(name, read_json(room.reads["images"] / "images.json")["photos"], room)
         for place, path in room.writes.items():
             if path.suffix:
                 write_json(path, {"mlflow_run_id": "none"})
@@ -108,9 +155,18 @@ def body(name: str) -> Callable[[Params, Room], None]:
     return run
 
 
+def _use_store(name: str, photos: list[str], room: Room) -> None:
+    """Compute an entry a photo where there is none, and say of how many."""
+    kept, keys = store(room, name), [key_of({"stage": name, "photo": photo}) for photo in photos]
+    missing = [key for key in keys if kept.read(key) is None]
+    for key in missing:
+        kept.write(key, key.encode())
+    tell(name, len(missing), len(keys), kept.damaged, room)
+
+
 def _extra(name: str) -> dict[str, object]:
     if name == "probe":
-        return {"is_teacher_better": Path("code/probe.py").read_text() != WEAK}
+        return {"is_teacher_better": repr(WEAK) not in Path("code/tasks/probe.py").read_text()}
     if name == "register":
         return {"version": "v1", "verdict": "PROMOTE", "reasons": []}
     row = {"mean": 0.5, "low": 0.4, "high": None, "count": 1}

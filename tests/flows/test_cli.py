@@ -57,9 +57,11 @@ def test_the_plan_is_a_table_or_json_and_its_exit_code_tells_of_work(workspace: 
     result = dopsd("plan", "--json", "--detailed-exitcode")
     assert result.exit_code == 2
     rows = {row["name"]: row for row in json.loads(result.stdout)["stages"]}
-    assert rows["train"] == {
-        "name": "train", "decision": "RUN", "reasons": ["params: train.learning_rate 0.001 -> 0.002"],
-    }  # fmt: skip
+    assert (rows["train"]["decision"], rows["train"]["reasons"]) == (
+        "RUN", ["params: train.learning_rate 0.001 -> 0.002"],
+    )  # fmt: skip
+    assert rows["train"]["expected"]["runs"] == 1
+    assert json.loads(result.stdout)["seconds"]["least"] == rows["train"]["expected"]["seconds"]
     assert rows["evaluate"]["decision"] == "MAYBE"
     assert "train.learning_rate 0.001 -> 0.002" in dopsd("plan").stdout
 
@@ -79,6 +81,10 @@ def test_from_a_stage_is_refused_where_something_before_it_is_stale(workspace: F
     [
         (("run", "--from", "tune"), 1, "there is no stage 'tune': choose one of ingest"),
         (("stage", "tune"), 1, "there is no stage 'tune': choose one of ingest"),
+        (("run", "--only", "train", "--until", "probe"), 1, "--only names one stage: leave --from and --until out"),
+        (("run", "--from", "train", "--until", "probe"), 1, "--from train comes after --until probe"),
+        (("plan", "--until", "probe", "--force", "train"), 1, "--force train is outside of the stages"),
+        (("key", "explain", "tune"), 1, "there is no stage 'tune'"),
         (("run", "--fro", "train"), 2, "No such option"),
         (("sample", "--out", "x.png"), 2, "Missing option '--prompt'"),
     ],
@@ -107,6 +113,42 @@ def test_one_stage_alone_runs_only_where_it_must(workspace: FakeWorkspace) -> No
     assert "caption: cached" in dopsd("stage", "caption").stderr
     assert "caption: ran" in dopsd("stage", "caption", "--force").stderr
     assert workspace.ran() == [*ALL, "caption"]
+
+
+def test_what_is_asked_for_is_planned_as_it_would_run(workspace: FakeWorkspace) -> None:
+    assert planned("--until", "caption") == {"ingest": "CACHED", "caption": "CACHED"}
+    assert planned("--only", "probe", "--force", "probe") == {"probe": "RUN"}
+    assert planned("--from", "train") == {"train": "RUN", "evaluate": "RUN", "register": "RUN"}
+    assert planned("--force", "probe", "--until", "train")["train"] == "MAYBE"
+
+
+def planned(*arguments: str) -> dict[str, str]:
+    return {row["name"]: row["decision"] for row in json.loads(dopsd("plan", "--json", *arguments).stdout)["stages"]}
+
+
+def test_the_key_of_a_stage_is_explained_against_its_last_run_and_against_a_commit(workspace: FakeWorkspace) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["init", "--quiet"], ["add", "code", "dvc.yaml", "dvc.lock"], ["commit", "--quiet", "-m", "one"]):
+        subprocess.run([*git, *words], cwd=workspace.root, check=True)
+    assert not [line for line in dopsd("key", "explain", "train").stdout.splitlines() if line[0] in "+-~"]
+    workspace.code("train", "otherwise")
+    workspace.change("train.learning_rate", 0.002)
+    workspace.write("models/base/w", "others")
+    for against in ((), ("--against", "HEAD")):
+        said = dopsd("key", "explain", "train", *against).stdout
+        marked = [line.split("  ")[0] for line in said.splitlines() if line[0] in "+-~"]
+        assert marked == ["~ code: tasks/train.py::run", "~ params: train.learning_rate", "~ data: models/base"]
+    assert "git gives nothing of nowhere" in dopsd("key", "explain", "train", "--against", "nowhere").stderr
+
+
+def test_code_that_only_looks_different_is_nothing_to_do_for_dvc_too(workspace: FakeWorkspace) -> None:
+    workspace.edit("code/tasks/train.py", "# a comment", "# another comment")
+    assert "nothing to do" in dopsd("run").stderr
+    assert workspace.repro() == []
+    status = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--quiet"], cwd=workspace.root, check=False, capture_output=True
+    )
+    assert status.returncode == 0
 
 
 def test_a_parent_that_is_chosen_stands_in_params_yaml(workspace: FakeWorkspace) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from flows.continual_tuning import continual_tuning
+from tasks.folders import read_json
 from tasks.pipeline import STAGES
 from tests.fake_workspace import FAIL, WEAK, FakeWorkspace
 
@@ -85,6 +86,27 @@ def test_from_a_stage_all_after_it_run_again(workspace: FakeWorkspace) -> None:
     assert "data/scores/grid.png" in result.stdout
 
 
+def test_a_stage_alone_and_stages_until_one(workspace: FakeWorkspace) -> None:
+    workspace.change("embed.batch_size", 3)
+    assert statuses(dopsd("run", "--until", "embed", "--json")) == ["cached", "cached", "ran"]
+    assert statuses(dopsd("run", "--only", "probe", "--json")) == ["cached"] * 3 + ["ran"]
+    assert statuses(dopsd("run", "--until", "embed", "--force", "caption", "--json")) == ["cached", "ran", "cached"]
+
+
+def test_stale_inputs_that_are_accepted_mark_all_that_comes_of_them(workspace: FakeWorkspace) -> None:
+    workspace.change("embed.batch_size", 3)
+    result = dopsd("run", "--from", "train", "--until", "train", "--accept-stale", "--json")
+    assert statuses(result) == ["cached", "cached", "stale", "cached", "ran"]
+    adapter = workspace.root / "data/adapter/manifest.json"
+    assert read_json(adapter)["upstream"] == "stale"
+    assert "embed is stale: params: embed.batch_size (nothing) -> 3" in result.stderr
+    workspace.change("embed.batch_size", 8)
+    assert dopsd("run").exit_code == 0
+    assert read_json(workspace.root / "data/scores/manifest.json")["upstream"] == "stale"
+    assert dopsd("run", "--from", "train").exit_code == 0
+    assert not adapter.exists()
+
+
 def test_an_output_that_was_deleted_is_restored_without_a_run(workspace: FakeWorkspace) -> None:
     shutil.rmtree(workspace.root / "data/captions")
     assert statuses(dopsd("run", "--json")) == ["cached"] * len(ALL)
@@ -93,8 +115,7 @@ def test_an_output_that_was_deleted_is_restored_without_a_run(workspace: FakeWor
 
 
 def test_a_stage_that_fails_ends_the_run_and_the_next_run_goes_on_there(workspace: FakeWorkspace) -> None:
-    code = workspace.root / "code/evaluate.py"
-    code.write_text(FAIL)
+    workspace.code("evaluate", FAIL)
     result = dopsd("run", "--json")
     assert result.exit_code == 1
     assert statuses(result) == ["cached"] * 5 + ["failed"]
@@ -102,12 +123,12 @@ def test_a_stage_that_fails_ends_the_run_and_the_next_run_goes_on_there(workspac
     run, tasks = last_flow_run()
     assert run.state_name == "Failed"
     assert tasks[-1] == "evaluate: Failed"
-    code.write_text("fine")
+    workspace.code("evaluate")
     assert statuses(dopsd("run", "--json")) == ["cached"] * 5 + ["ran", "cached"]  # the same scores end the wave
 
 
 def test_a_weak_teacher_ends_the_run_until_a_person_accepts_it(workspace: FakeWorkspace) -> None:
-    (workspace.root / "code/probe.py").write_text(WEAK)
+    workspace.code("probe", WEAK)
     result = dopsd("run", "--json")
     assert result.exit_code == 4
     assert statuses(result) == ["cached", "cached", "cached", "refused"]

@@ -17,7 +17,7 @@ ALL = [row.name for row in STAGES]
 def done(tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspace:
     """A workspace in which all stages ran once."""
     workspace = FakeWorkspace.at(tmp_path_factory.mktemp("done"))
-    assert [row.decision for row in plan(workspace.root)] == [Decision.RUN] * len(ALL)
+    assert [row.decision for row in plan(workspace.root).rows] == [Decision.RUN] * len(ALL)
     assert workspace.repro() == ALL
     return workspace
 
@@ -31,22 +31,23 @@ def workspace(done: FakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def decided(workspace: FakeWorkspace) -> dict[str, list[str]]:
-    rows = plan(workspace.root)
+    rows = plan(workspace.root).rows
     return {word: [row.name for row in rows if row.decision == word] for word in Decision}
 
 
 def test_after_a_run_there_is_nothing_to_do(workspace: FakeWorkspace) -> None:
-    assert all(row.is_idle for row in plan(workspace.root))
+    found = plan(workspace.root)
+    assert found.is_idle, found
 
 
 CHANGES: dict[str, tuple[Callable[[FakeWorkspace], object], list[str], str]] = {
-    "an image": (lambda w: (w.root / "photos/b.png").write_text("b"), ["ingest"], "input: photos changed"),
-    "code": (lambda w: (w.root / "code/train.py").write_text("x"), ["train"], "code: code/train.py changed"),
+    "an image": (lambda w: (w.root / "photos/b.png").write_text("b"), ["ingest"], "data: photos changed"),
+    "code": (lambda w: w.code("train", "x"), ["train"], "code: tasks/train.py::run changed"),
     "a param": (
         lambda w: w.change("train.learning_rate", 0.002), ["train"], "params: train.learning_rate 0.001 -> 0.002",
     ),
     "a new param": (lambda w: w.change("embed.batch_size", 3), ["embed"], "params: embed.batch_size (nothing) -> 3"),
-    "a model": (lambda w: (w.root / "models/dino/w").write_text("x"), ["probe", "evaluate"], "input: models/dino"),
+    "a model": (lambda w: (w.root / "models/dino/w").write_text("x"), ["probe", "evaluate"], "model: revision of models/dino"),
     "a lost output": (
         lambda w: (shutil.rmtree(w.root / "data/version")), ["register"], "output data/version is missing",
     ),
@@ -59,17 +60,18 @@ def test_a_change_is_named_and_what_depends_on_it_waits(workspace: FakeWorkspace
     make(workspace)
     found = decided(workspace)
     assert found["RUN"] == runs
-    assert reason in " ".join(reason for row in plan(workspace.root) for reason in row.reasons)
+    assert reason in " ".join(reason for row in plan(workspace.root).rows for reason in row.reasons)
     before = ALL.index(runs[0])
     assert not set(ALL[:before]) & {*found["RUN"], *found["MAYBE"]}
     ran = workspace.repro()
     assert set(runs) <= set(ran) <= {*found["RUN"], *found["MAYBE"]}
-    assert all(row.is_idle for row in plan(workspace.root))
+    found = plan(workspace.root)
+    assert found.is_idle, found
 
 
 def test_a_deleted_output_that_the_cache_holds_is_restored_and_nothing_runs(workspace: FakeWorkspace) -> None:
     shutil.rmtree(workspace.root / "data/captions")
-    row = plan(workspace.root)[1]
+    row = plan(workspace.root).rows[1]
     assert (row.decision, row.reasons) == (
         Decision.CACHED,
         ("output data/captions is missing", "its output is in the cache"),

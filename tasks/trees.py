@@ -1,0 +1,63 @@
+"""What a folder held when a stage last read it, so that the plan can say what came and went; DVC keeps its digest only.
+
+keep(dep, root); said(dep, root)          # "+3 images -1"
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from dvc.output import Output
+from dvc_data.hashfile.tree import Tree
+
+from tasks.folders import read_json, write_json
+
+TREES = Path("runs/trees")
+Files = Mapping[str, str]
+
+
+def keep(dep: Output, root: Path) -> None:
+    """Write down what the folder holds now, under DVC's digest of it; digests of files are DVC's, and ready."""
+    digest, files = _now(dep)
+    path = _path(digest, root)
+    if files and not path.is_file():
+        write_json(path, files)
+
+
+def said(dep: Output, root: Path) -> str | None:
+    """Say how the folder differs from what was last read of it; None where that was not kept, or it is a file."""
+    old = _path(str(dep.hash_info.value), root)
+    files = _now(dep)[1]
+    if not files or not old.is_file():
+        return None
+    return difference(read_json(old), files)
+
+
+def difference(old: Files, new: Files) -> str:
+    """Count what came, went and changed: "+3 images -1 ~2, ~1 captions"."""
+    signs = {"+": new.keys() - old.keys(), "-": old.keys() - new.keys()}
+    signs["~"] = {name for name in new.keys() & old.keys() if new[name] != old[name]}
+    kinds: dict[str, Counter[str]] = {}
+    for sign, names in signs.items():
+        for name in names:
+            kinds.setdefault("captions" if name.endswith(".txt") else "images", Counter())[sign] += 1
+    return ", ".join(_counted(kind, counts) for kind, counts in sorted(kinds.items(), reverse=True))
+
+
+def _counted(kind: str, counts: Counter[str]) -> str:
+    """Name the kind after the first count: "+3 images -1"."""
+    first, *rest = [f"{sign}{counts[sign]}" for sign in "+-~" if counts[sign]]
+    return " ".join([first, kind, *rest])
+
+
+def _now(dep: Output) -> tuple[str, Files]:
+    """List the files of a folder with their digests; nothing for a single file."""
+    _, _, found = dep._build(  # DVC has no public way, and its version is pinned
+        dep.local_cache, dep.fs_path, dep.fs, dep.hash_name, ignore=dep.dvcignore, dry_run=True, no_progress_bar=True
+    )
+    files = {"/".join(key): str(info.value) for key, _, info in found} if isinstance(found, Tree) else {}
+    return str(found.hash_info.value), files
+
+
+def _path(digest: str, root: Path) -> Path:
+    return root / TREES / f"{digest}.json"

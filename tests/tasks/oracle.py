@@ -1,0 +1,207 @@
+"""A fake workspace in this process, and everything that may happen to one: `MUTATIONS`, each by name.
+
+The stages' work is cheap and DVC is real, but for the processes that it would start.
+"""
+
+import os
+import random
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from dvc.repo import Repo
+
+from tasks import fingerprint, installation, runner
+from tasks.code_record import refresh
+from tasks.pipeline import PLACES, STAGES, stage
+from tests.fake_workspace import FakeWorkspace, body
+
+OUTPUTS = [PLACES[place] for row in STAGES for place in row.writes]
+
+
+@dataclass
+class World:
+    """The workspace, what is installed, and the chance by which mutations choose."""
+
+    workspace: FakeWorkspace
+    chance: random.Random
+    versions: dict[str, str] = field(default_factory=lambda: {"torch": "2.13.0+cpu", "pillow": "13.0.0"})
+    count: int = 0
+
+    @property
+    def root(self) -> Path:
+        return self.workspace.root
+
+    def fresh(self) -> int:
+        """Give a number that was not there before."""
+        self.count += 1
+        return self.count
+
+    def status(self) -> set[str]:
+        """Ask `dvc status` which stages are out of date."""
+        with Repo(str(self.root)) as repo:
+            return set(repo.status()) - {fingerprint.STAGE}
+
+    def run(self) -> list[str]:
+        """Do what `dvc repro` does; gives the stages that ran."""
+        known = len(self.workspace.ran())
+        refresh(self.root)
+        with Repo(str(self.root)) as repo:
+            repo.reproduce()
+        return self.workspace.ran()[known:]
+
+
+@contextmanager
+def settled(world: World) -> Iterator[None]:
+    """Let DVC call fake bodies in this process, and our code find the world's versions."""
+
+    def command(known: Any, **_: object) -> None:
+        if known.name == fingerprint.STAGE:
+            fingerprint.main()
+        else:
+            runner.run(stage(known.name), Path())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(world.root)
+        patch.setenv("DVC_STAGE", "fake")
+        patch.setattr("dvc.stage.run.cmd_run", command)
+        patch.setattr(installation, "_version", lambda name: world.versions.get({"PIL": "pillow"}.get(name, name), "1"))
+        for row in STAGES:
+            patch.setitem(sys.modules, row.module, SimpleNamespace(run=body(row.name)))
+        yield
+
+
+def _photos(world: World) -> list[Path]:
+    return sorted((world.root / "photos").glob("*.png"))
+
+
+def _output(world: World) -> Path:
+    """Choose an output that is there."""
+    there = [world.root / path for path in OUTPUTS if (world.root / path).exists()]
+    return world.chance.choice(there)
+
+
+def _add_image(world: World) -> None:
+    world.workspace.write(f"photos/{world.fresh()}.png", f"{world.count}")
+
+
+def _remove_image(world: World) -> None:
+    if len(_photos(world)) > 1:
+        world.chance.choice(_photos(world)).unlink()
+
+
+def _replace_image(world: World) -> None:
+    path = world.chance.choice(_photos(world))
+    path.write_text(f"{world.fresh():0{path.stat().st_size}d}"[-path.stat().st_size :])
+
+
+def _edit_caption(world: World) -> None:
+    world.chance.choice(_photos(world)).with_suffix(".txt").write_text(f"caption {world.fresh()}")
+
+
+def _edit_code(path: str, line: str) -> Callable[[World], None]:
+    def edit(world: World) -> None:
+        place = world.root / "code" / path
+        place.write_text(place.read_text() + line.format(world.fresh()))
+
+    return edit
+
+
+def _edit_docstring(world: World) -> None:
+    path = world.root / "code/tasks/embed.py"
+    path.write_text(f'"""Another {world.fresh()}."""\n' + path.read_text().partition("\n")[2])
+
+
+def _edit_constant(world: World) -> None:
+    name = world.chance.choice(STAGES).name
+    path = world.root / f"code/tasks/{name}.py"
+    salt = path.read_text().partition("SALT = ")[2].partition("\n")[0]
+    path.write_text(path.read_text().replace(f"SALT = {salt}", f"SALT = {world.chance.randrange(3)}"))
+
+
+def _param(key: str, *values: object) -> Callable[[World], None]:
+    return lambda world: world.workspace.change(key, world.chance.choice(values))
+
+
+def _install(world: World) -> None:
+    world.versions[world.chance.choice(["torch", "pillow"])] = f"9.{world.chance.randrange(3)}+cpu"
+
+
+def _other_base(world: World) -> None:
+    world.workspace.write("models/base/w", f"weights {world.chance.randrange(3)}")
+
+
+def _delete_output(world: World) -> None:
+    _erase(_output(world))
+
+
+def _corrupt_output(world: World) -> None:
+    path = _output(world)
+    file = path if path.is_file() else world.chance.choice([one for one in path.rglob("*") if one.is_file()])
+    data = file.read_bytes()
+    file.chmod(0o644)
+    file.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+
+
+def _collect_garbage(world: World) -> None:
+    shutil.rmtree(world.root / ".dvc/cache/files", ignore_errors=True)
+    _delete_output(world)
+
+
+def _corrupt_entry(world: World) -> None:
+    for path in _entries(world)[:1]:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def _delete_entry(world: World) -> None:
+    for path in _entries(world)[:1]:
+        path.unlink()
+
+
+def _entries(world: World) -> list[Path]:
+    found = sorted(path for path in (world.root / "runs/store").rglob("*") if path.is_file())
+    world.chance.shuffle(found)
+    return found
+
+
+def _erase(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)  # noqa: PTH108 (read-only is fine)
+
+
+MUTATIONS: Mapping[str, Callable[[World], None]] = {
+    "nothing": lambda world: None,
+    "image added": _add_image,
+    "image removed": _remove_image,
+    "image replaced by one of the same name and size": _replace_image,
+    "caption edited": _edit_caption,
+    "comment edited": _edit_code("tasks/train.py", "# {}\n"),
+    "docstring edited": _edit_docstring,
+    "stage edited to do the same": _edit_code("tasks/caption.py", "\n\ndef run(params):\n    return {}\n"),
+    "constant of a stage edited": _edit_constant,
+    "helper edited": _edit_code("dopsd/captions.py", "\n\ndef clean(text):\n    return text[{}:]\n"),
+    "helper edited that nobody calls": _edit_code("dopsd/captions.py", "\n\ndef unused(text):\n    return {}\n"),
+    "code that runs at import": _edit_code("dopsd/colours.py", "\nprint({})\n"),
+    "param of ingest": _param("ingest.min_side_px", 16, 32),
+    "param of caption": _param("caption.placeholder", "[V]", "[W]"),
+    "param of embed": _param("embed.batch_size", 2, 4),
+    "param of probe": _param("probe.confidence", 0.9, 0.95),
+    "param of train": _param("train.learning_rate", 0.001, 0.002),
+    "param of evaluate": _param("evaluate.num_rewrites", 8, 16),
+    "param of register": _param("register.model", "one", "two"),
+    "package version": _install,
+    "base revision": _other_base,
+    "output deleted": _delete_output,
+    "output corrupted": _corrupt_output,
+    "cache collected as garbage": _collect_garbage,
+    "store entry corrupted": _corrupt_entry,
+    "store entry deleted": _delete_entry,
+}
