@@ -22,12 +22,13 @@ from tasks.earlier import earlier, keep
 from tasks.folders import write_bytes, write_json, write_manifest, write_text
 from tasks.grid import grid, png
 from tasks.judges import Judges
-from tasks.measures import Sheet, measured
+from tasks.measures import measured
 from tasks.panels import Naming, Prompt, benchmark_panel, concept_panel, prompts, retention_panel
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
 from tasks.progress import track
 from tasks.scores import compared, table
+from tasks.sheet import Sheet
 
 _COLUMNS = 6
 

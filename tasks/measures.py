@@ -6,49 +6,15 @@ A metric's key is its panel and its name: "concept/dino_d@tiny-dino@3f0c...", "r
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from PIL.Image import Image
 
 from dopsd.metrics import few_step
-from dopsd.metrics.statistics import jackknife
 from tasks.drawings import Drawing
-from tasks.judges import Judges
 from tasks.panels import Prompt
-
-_MOST_BLOCKS = 64
-
-
-@dataclass(frozen=True)
-class Score:
-    """One value of one drawing; of a whole set, one a block of its prompts."""
-
-    metric: str
-    prompt: str
-    seed: int
-    value: float
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What one model drew, what the base drew of the same prompts and seeds, and who looks at it."""
-
-    drawn: Sequence[Drawing]
-    base: Sequence[Drawing]
-    judges: Judges
-
-    def on(self, *panels: str, has_target: bool = False) -> list[Drawing]:
-        """Choose the drawings of some panels, all or those that stand for one target picture."""
-        some = [drawing for drawing in self.drawn if drawing.prompt.panel in panels]
-        return [drawing for drawing in some if drawing.prompt.target is not None or not has_target]
-
-    def targets(self, drawn: Sequence[Drawing]) -> list[Image]:
-        """Find the target of each drawing; prompts without their own take the targets in turn."""
-        known = self.judges.targets | self.judges.earlier
-        shown = sorted(self.judges.targets)
-        order = {prompt: row for row, prompt in enumerate(dict.fromkeys(drawing.prompt for drawing in drawn))}
-        return [known[one.prompt.target or shown[order[one.prompt] % len(shown)]] for one in drawn]
+from tasks.sets import of_sets
+from tasks.sheet import Score, Sheet, pictures
 
 
 def measured(sheet: Sheet, metrics: Sequence[str]) -> list[Score]:
@@ -58,34 +24,34 @@ def measured(sheet: Sheet, metrics: Sequence[str]) -> list[Score]:
 
 def _dino_d(sheet: Sheet) -> Iterator[Score]:
     drawn, judge = sheet.on("concept", "earlier", has_target=True), sheet.judges.likeness
-    yield from _each(judge.name, drawn, judge.distances(_pictures(drawn), sheet.targets(drawn)))
+    yield from _each(judge.name, drawn, judge.distances(pictures(drawn), sheet.targets(drawn)))
 
 
 def _lpips_d(sheet: Sheet) -> Iterator[Score]:
     drawn, judge = sheet.on("concept", "earlier", has_target=True), sheet.judges.perceptual
-    yield from _each(judge.name, drawn, judge.distances(_pictures(drawn), sheet.targets(drawn)))
+    yield from _each(judge.name, drawn, judge.distances(pictures(drawn), sheet.targets(drawn)))
 
 
 def _clip_s(sheet: Sheet) -> Iterator[Score]:
     drawn, judge = sheet.on("concept", "retention", "earlier"), sheet.judges.faithfulness
-    yield from _each(judge.name, drawn, judge.scores(_pictures(drawn), [one.prompt.plain for one in drawn]))
+    yield from _each(judge.name, drawn, judge.scores(pictures(drawn), [one.prompt.plain for one in drawn]))
 
 
 def _vlm_j(sheet: Sheet) -> Iterator[Score]:
     """Ask on novel scenes alone, as the paper does; on earlier concepts, wherever there is a target."""
     novel = [drawing for drawing in sheet.on("concept") if drawing.prompt.target is None]
     drawn, judge = novel + sheet.on("earlier", has_target=True), sheet.judges.consistency
-    yield from _marks(judge.name, drawn, judge.marks(_pictures(drawn), sheet.targets(drawn)))
+    yield from _marks(judge.name, drawn, judge.marks(pictures(drawn), sheet.targets(drawn)))
 
 
 def _quality_s(sheet: Sheet) -> Iterator[Score]:
     drawn, judge = sheet.on("concept", "retention"), sheet.judges.quality
-    yield from _marks(judge.name, drawn, judge.marks(_pictures(drawn)))
+    yield from _marks(judge.name, drawn, judge.marks(pictures(drawn)))
 
 
 def _aesthetic_s(sheet: Sheet) -> Iterator[Score]:
     drawn, judge = sheet.on("concept", "retention"), sheet.judges.aesthetic
-    yield from _marks(judge.name, drawn, judge.marks(_pictures(drawn)))
+    yield from _marks(judge.name, drawn, judge.marks(pictures(drawn)))
 
 
 def _curvature(sheet: Sheet) -> Iterator[Score]:
@@ -102,7 +68,7 @@ def _velocity_divergence(sheet: Sheet) -> Iterator[Score]:
 def _signal(signal: Callable[[Sequence[Image]], list[float]]) -> Callable[[Sheet], Iterator[Score]]:
     def measure(sheet: Sheet) -> Iterator[Score]:
         drawn = sheet.on("retention")
-        yield from _each(signal.__name__, drawn, signal(_pictures(drawn)))
+        yield from _each(signal.__name__, drawn, signal(pictures(drawn)))
 
     return measure
 
@@ -110,32 +76,32 @@ def _signal(signal: Callable[[Sequence[Image]], list[float]]) -> Callable[[Sheet
 def _diversity(sheet: Sheet) -> Iterator[Score]:
     judge = sheet.judges.diversity
     for drawn in _by_prompt(sheet.on("concept", "retention")):
-        yield from _each(judge.name, drawn, judge.spreads(_pictures(drawn)))
+        yield from _each(judge.name, drawn, judge.spreads(pictures(drawn)))
 
 
 def _frechet_to_base(sheet: Sheet) -> Iterator[Score]:
     drawn, judge = sheet.on("retention"), sheet.judges.to_base
     base = [drawing for drawing in sheet.base if drawing.prompt.panel == "retention"]
-    yield from _of_sets(judge, drawn, _pictures(base))
+    yield from of_sets(judge, drawn, pictures(base))
 
 
 def _fid(sheet: Sheet) -> Iterator[Score]:
     drawn = sheet.on("concept", has_target=True)
     sheet.judges.fid.warn_of_few(len(drawn))
-    yield from _of_sets(sheet.judges.fid, drawn, sheet.targets(drawn))
+    yield from of_sets(sheet.judges.fid, drawn, sheet.targets(drawn))
 
 
 def _kid(sheet: Sheet) -> Iterator[Score]:
     drawn = sheet.on("concept", has_target=True)
     sheet.judges.kid.warn_of_few(len(drawn))
-    yield from _of_sets(sheet.judges.kid, drawn, sheet.targets(drawn))
+    yield from of_sets(sheet.judges.kid, drawn, sheet.targets(drawn))
 
 
 def _geneval(sheet: Sheet) -> Iterator[Score]:
     """Give each kind its own metric, and all kinds one, in which every kind counts alike."""
     drawn, judge = sheet.on("geneval"), sheet.judges.geneval
     asked = [sheet.judges.orders[drawing.prompt.text] for drawing in drawn]
-    answers = judge.answers(_pictures(drawn), asked)
+    answers = judge.answers(pictures(drawn), asked)
     weights = [answer * share for answer, share in zip(answers, judge.shares(asked), strict=True)]
     yield from _each(judge.name, drawn, weights)
     for tag in sorted({order.tag for order in asked}):
@@ -147,7 +113,7 @@ def _geneval(sheet: Sheet) -> Iterator[Score]:
 def _dpg(sheet: Sheet) -> Iterator[Score]:
     drawn, judge = sheet.on("dpg"), sheet.judges.dpg
     asked = [sheet.judges.items[drawing.prompt.text] for drawing in drawn]
-    yield from _each(judge.name, drawn, judge.scores(_pictures(drawn), asked))
+    yield from _each(judge.name, drawn, judge.scores(pictures(drawn), asked))
 
 
 _MEASURES: dict[str, Callable[[Sheet], Iterator[Score]]] = {
@@ -171,10 +137,6 @@ _MEASURES: dict[str, Callable[[Sheet], Iterator[Score]]] = {
 }
 
 
-def _pictures(drawn: Sequence[Drawing]) -> list[Image]:
-    return [drawing.picture for drawing in drawn]
-
-
 def _each(name: str, drawn: Sequence[Drawing], values: Sequence[float]) -> Iterator[Score]:
     for drawing, value in zip(drawn, values, strict=True):
         yield Score(f"{drawing.prompt.panel}/{name}", drawing.prompt.text, drawing.seed, value)
@@ -186,32 +148,6 @@ def _marks(name: str, drawn: Sequence[Drawing], marks: Sequence[Any]) -> Iterato
     yield from _each(name, drawn, [mark.label for mark in marks])
     yield from _each(f"{metric}_expected@{judge}", drawn, [mark.expected for mark in marks])
     yield from _each(f"{metric}_unread@{judge}", drawn, [float(mark.is_unread) for mark in marks])
-
-
-def _of_sets(judge: Any, drawn: Sequence[Drawing], reference: Sequence[Image]) -> Iterator[Score]:
-    """Measure a set against pictures that correspond to it, and share the number among blocks of prompts."""
-    ours, theirs = judge.eyes.features(_pictures(drawn)), judge.eyes.features(reference)
-    blocks = _blocks(drawn)
-
-    def apart(some: Sequence[int]) -> float:
-        rows = [row for block in some for row in blocks[block]]
-        return float(judge.between(ours[rows], theirs[rows]))
-
-    for block, value in zip(blocks, jackknife(len(blocks), apart), strict=True):
-        first = drawn[block[0]].prompt
-        yield Score(f"{first.panel}/{judge.name}", first.text, drawn[block[0]].seed, value)
-
-
-def _blocks(drawn: Sequence[Drawing]) -> list[list[int]]:
-    """Cut the rows of a set into at most 64 blocks of whole prompts; into one, where a block less leaves no pair."""
-    prompts = list(dict.fromkeys(drawing.prompt for drawing in drawn))
-    number = {prompt: row % _MOST_BLOCKS for row, prompt in enumerate(prompts)}
-    blocks: dict[int, list[int]] = {}
-    for row, drawing in enumerate(drawn):
-        blocks.setdefault(number[drawing.prompt], []).append(row)
-    if len(drawn) - max(map(len, blocks.values())) < 2:
-        return [list(range(len(drawn)))]
-    return list(blocks.values())
 
 
 def _by_prompt(drawn: Sequence[Drawing]) -> list[list[Drawing]]:

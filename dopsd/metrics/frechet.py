@@ -53,7 +53,7 @@ def frechet(ours: Tensor, theirs: Tensor) -> float:
         if len(rows) < 2:
             raise ValueError(f"{len(rows)} pictures have no covariance: give at least two to a Frechet distance")
     ours, theirs = ours.double(), theirs.double()
-    return gaussian_frechet((ours.mean(0), ours.T.cov()), (theirs.mean(0), theirs.T.cov()))
+    return gaussian_frechet((ours.mean(0), _spread(ours)), (theirs.mean(0), _spread(theirs)))
 
 
 def gaussian_frechet(ours: tuple[Tensor, Tensor], theirs: tuple[Tensor, Tensor]) -> float:
@@ -67,6 +67,10 @@ def gaussian_frechet(ours: tuple[Tensor, Tensor], theirs: tuple[Tensor, Tensor])
     overlap = torch.linalg.eigvalsh(half @ other_spread @ half).clamp_min(0).sqrt().sum()
     apart = (mean - other_mean).square().sum() + spread.trace() + other_spread.trace() - 2 * overlap
     return max(apart.item(), 0.0)
+
+
+def _spread(rows: Tensor) -> Tensor:
+    return torch.atleast_2d(rows.T.cov())
 
 
 def _root(spread: Tensor) -> Tensor:

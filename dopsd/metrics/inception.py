@@ -85,6 +85,7 @@ class Inception(PreTrainedModel):
 
     config_class = InceptionConfig
     base_model_prefix = ""
+    _keys_to_ignore_on_load_missing = [r"num_batches_tracked"]  # the published file is older than these counters
 
     def __init__(self, config: InceptionConfig) -> None:
         """Build the stem, whose convolutions lie at the top, and the blocks after it."""
