@@ -84,10 +84,12 @@ _METHODS = {
     "offpolicy": ("dopsd.methods.offpolicy", "OffPolicyDistillation"),
 }
 
+NAMES = tuple(_METHODS)
+
 
 def objective(method: str) -> Callable[[Training], Objective]:
     """Return the objective called `method`; raises ValueError listing the known ones."""
     if method not in _METHODS:
-        raise ValueError(f"there is no method {method!r}: choose one of {', '.join(_METHODS)}")
+        raise ValueError(f"there is no method {method!r}: choose one of {', '.join(NAMES)}")
     module, name = _METHODS[method]
     return getattr(import_module(module), name)
