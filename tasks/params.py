@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -184,15 +185,20 @@ def parse(said: object) -> Params:
     if not isinstance(said, Mapping):
         raise ValueError(f"{PARAMS_FILE} holds no sections: start with `models:` and `ingest:`")
     try:
-        return TypeAdapter(Params).validate_python(said)
+        return _adapter().validate_python(said)
     except ValidationError as error:
         lines = [f"{PARAMS_FILE}: {_mend(details)}" for details in error.errors()]
         raise ValueError("\n".join(lines)) from error
 
 
+@cache  # building it takes longer than all it does
+def _adapter() -> TypeAdapter[Params]:
+    return TypeAdapter(Params)
+
+
 def resolved(params: Params) -> dict[str, dict[str, Any]]:
     """Spell out every key, defaults included, as plain JSON values."""
-    values: dict[str, dict[str, Any]] = TypeAdapter(Params).dump_python(params, mode="json")
+    values: dict[str, dict[str, Any]] = _adapter().dump_python(params, mode="json")
     return values
 
 
