@@ -15,7 +15,7 @@ from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
 from tasks import fingerprint
-from tasks.fingerprint import CODE
+from tasks.fingerprint import CODE, definitions
 from tasks.pipeline import Stage
 from tasks.reasons import flat
 
@@ -75,7 +75,7 @@ def _of_lock(text: str, stage: Stage) -> dict[str, str]:
 
 
 def _of_code(parts: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    code = {f"code: {name}": digest for name, digest in parts.get("code", {}).items()}
+    code = {f"code: {name}": digest for name, digest in definitions(parts.get("code", {})).items()}
     return code | {
         f"env: {name}": value for kind in ("packages", "numerics") for name, value in parts.get(kind, {}).items()
     }

@@ -11,6 +11,7 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 from dvc.output import Output
 
+from tasks.fingerprint import definitions
 from tasks.pipeline import PLACES, Stage
 from tasks.trees import said
 
@@ -33,9 +34,9 @@ def changed_params(dep: ParamsDependency) -> Iterator[str]:
 
 def changed_code(old: Parts, new: Parts) -> Iterator[str]:
     """List definitions and libraries whose digests or versions changed, between two fingerprints of a stage."""
-    before, after = old.get("code", {}), new["code"]
-    for name in _changed(before, after):
-        happened = "is gone" if name not in after else "changed" if name in before else "is new"
+    was, code = definitions(old.get("code", {})), definitions(new["code"])
+    for name in _changed(was, code):
+        happened = "is gone" if name not in code else "changed" if name in was else "is new"
         yield f"code: {name} {happened}"
     for part in ("packages", "numerics"):
         before, after = old.get(part, {}), new[part]

@@ -37,9 +37,9 @@ def run(stage: Stage, root: Path) -> None:
     if stage.name == "train":
         weak_teacher.check(room.reads["probe"], root / RUNS)
     importlib.import_module(stage.module).run(params, room)
-    if _seen(stage, load(root), root) != seen:  # DVC would record the new values as what made the old output
-        what = f"{PARAMS_FILE} or {fingerprint.CODE} changed while {stage.name} ran"
-        raise ValueError(f"{what}; what it made is thrown away: run it again")
+    now = _seen(stage, load(root), root)
+    if changed := [file for file in now if now[file] != seen[file]]:  # DVC would record it as what made the old output
+        raise ValueError(f"{changed[0]} changed while {stage.name} ran; what it made is thrown away: run it again")
     upstream = staleness.upstream(room.reads.values())
     for place, path in room.writes.items():
         if upstream == "stale" and path.is_dir():
@@ -136,9 +136,10 @@ def _move_in(new: Path, place: Path, staged: Path) -> None:
     new.rename(place)
 
 
-def _seen(stage: Stage, params: Params, root: Path) -> list[object]:
-    """List what DVC will record of the stage's params and code."""
-    return [*(look_up(params, key) for key in stage.params), fingerprint.recorded_of(stage, root)]
+def _seen(stage: Stage, params: Params, root: Path) -> dict[str, object]:
+    """Say what DVC will record of the stage's params and code, by the file that it stands in."""
+    said = [look_up(params, key) for key in stage.params]
+    return {PARAMS_FILE: said, str(fingerprint.CODE): fingerprint.recorded_of(stage, root)}
 
 
 def _remember(root: Path, **row: object) -> None:

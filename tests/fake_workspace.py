@@ -79,8 +79,12 @@ class FakeWorkspace:
         (root / ".dvc").mkdir()
         (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
         (root / ".dvcignore").write_text("")
-        (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": _rows()}))
+        made.render()
         return made
+
+    def render(self) -> None:
+        """Write dvc.yaml."""
+        (self.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": _rows()}))
 
     def write(self, path: str, text: str) -> None:
         """Write a file."""
@@ -141,7 +145,7 @@ def body(name: str) -> Callable[[Params, Room], None]:
             raise ValueError(f"{name} was told to fail")
         salt = code.partition("SALT = ")[2].partition("\n")[0]
         reads = [_digest(path) for path in room.reads.values()]
-        said = {"params": repr(getattr(params, name)), "salt": salt, "reads": reads}
+        said = {"params": repr(getattr(params, name, None)), "salt": salt, "reads": reads}
         if name == "ingest":
             said["photos"] = sorted(_digest(path) for path in room.reads["source"].glob("*.png"))
         if name in ("caption", "embed"):

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from dvc.repo import Repo
 
 from tasks import fingerprint, installation, runner
@@ -31,7 +32,7 @@ class World:
 
     workspace: FakeWorkspace
     chance: random.Random
-    versions: dict[str, str] = field(default_factory=lambda: {"torch": "2.13.0+cpu", "pillow": "13.0.0"})
+    versions: dict[str, str] = field(default_factory=lambda: {"torch": "2.13.0+cpu", "PIL": "13.0.0"})
     count: int = 0
 
     @property
@@ -71,7 +72,7 @@ def settled(world: World) -> Iterator[None]:
         patch.chdir(world.root)
         patch.setenv("DVC_STAGE", "fake")
         patch.setattr("dvc.stage.run.cmd_run", command)
-        patch.setattr(installation, "_version", lambda name: world.versions.get({"PIL": "pillow"}.get(name, name), "1"))
+        patch.setattr(installation, "_version", lambda name: world.versions.get(name, "1"))
         for row in STAGES:
             patch.setitem(sys.modules, row.module, SimpleNamespace(run=body(row.name)))
         yield
@@ -122,15 +123,22 @@ def _edit_constant(world: World) -> None:
     name = world.chance.choice(STAGES).name
     path = world.root / f"code/tasks/{name}.py"
     salt = path.read_text().partition("SALT = ")[2].partition("\n")[0]
-    path.write_text(path.read_text().replace(f"SALT = {salt}", f"SALT = {world.chance.randrange(3)}"))
+    path.write_text(
+        path.read_text().replace(f"SALT = {salt}", f"SALT = {(int(salt) + world.chance.choice([1, 2])) % 3}")
+    )
 
 
 def _param(key: str, *values: object) -> Callable[[World], None]:
-    return lambda world: world.workspace.change(key, world.chance.choice(values))
+    def change(world: World) -> None:
+        section, _, name = key.partition(".")
+        said = yaml.safe_load((world.root / "params.yaml").read_text())[section].get(name)
+        world.workspace.change(key, world.chance.choice([value for value in values if value != said]))
+
+    return change
 
 
 def _install(world: World) -> None:
-    world.versions[world.chance.choice(["torch", "pillow"])] = f"9.{world.chance.randrange(3)}+cpu"
+    world.versions[world.chance.choice(["torch", "PIL"])] = f"9.{world.chance.randrange(3)}+cpu"
 
 
 def _other_base(world: World) -> None:

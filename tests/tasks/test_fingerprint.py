@@ -16,7 +16,8 @@ from tests.fake_workspace import FakeWorkspace
 STAGE = replace(stage("embed"), params=("embed", "models.base"))
 ROOT = Path(__file__).parents[2]
 SOURCES = {
-    "tasks/params.py": "class Params:\n    embed: dict\n    train: 'Training'\n    models: dict\n\nclass Training: rate = 1\n",
+    "tasks/params.py": "class Params:\n    embed: dict\n    train: 'Training'\n    models: dict\n"
+    "class Training:\n    rate = 1\n",
     "tasks/embed.py": (
         '"""Embed."""\n'
         "import numpy as np\n"

@@ -47,7 +47,9 @@ CHANGES: dict[str, tuple[Callable[[FakeWorkspace], object], list[str], str]] = {
         lambda w: w.change("train.learning_rate", 0.002), ["train"], "params: train.learning_rate 0.001 -> 0.002",
     ),
     "a new param": (lambda w: w.change("embed.batch_size", 3), ["embed"], "params: embed.batch_size (nothing) -> 3"),
-    "a model": (lambda w: (w.root / "models/dino/w").write_text("x"), ["probe", "evaluate"], "model: revision of models/dino"),
+    "a model": (
+        lambda w: w.write("models/dino/w", "x"), ["probe", "evaluate"], "model: revision of models/dino",
+    ),
     "a lost output": (
         lambda w: (shutil.rmtree(w.root / "data/version")), ["register"], "output data/version is missing",
     ),

@@ -5,14 +5,17 @@ A row of RUN ran, a row of CACHED did not, a row of MAYBE may have; and `dvc sta
 
 import random
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tasks.code_record import refresh
+from tasks.pipeline import PLACES, STAGES, Stage
 from tasks.plan import Decision, Plan, plan
-from tests.fake_workspace import FakeWorkspace
+from tests.fake_workspace import FakeWorkspace, body
 from tests.tasks.oracle import MUTATIONS, World, settled
 
 SAMPLED, ALL_PAIRS = 6, 200
@@ -66,6 +69,22 @@ def test_one_change_does_what_was_promised_and_then_there_is_nothing_to_do(world
     assert promised.is_idle == (mutation in NOTHING), promised.rows
     assert plan(world.root).is_idle
     assert world.status() == set()
+
+
+def test_a_stage_that_is_inserted_runs_and_what_does_not_read_it_does_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inserted = Stage("review", "look once more", ("caption",), ("images", "captions"), ("reviews",))
+    monkeypatch.setitem(PLACES, "reviews", "data/reviews")  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, inserted.module, SimpleNamespace(run=body("review")))
+    for name in ("tasks.pipeline", "tasks.plan", "tasks.selection", "tasks.fingerprint", "tasks.dvcfile"):
+        monkeypatch.setattr(f"{name}.STAGES", (*STAGES[:2], inserted, *STAGES[2:]))
+    monkeypatch.setattr("tests.fake_workspace.STAGES", (*STAGES[:2], inserted, *STAGES[2:]))
+    world.workspace.code("review")
+    world.workspace.render()
+    promised = keeps_its_promise(world)
+    assert [row.name for row in promised.rows if not row.is_idle] == ["review"]
+    assert plan(world.root).is_idle
 
 
 def some_pairs(world: World, number: int) -> None:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks import weak_teacher
+from tasks import fingerprint, weak_teacher
 from tasks.__main__ import main
 from tasks.folders import write_json
 from tasks.params import Params
@@ -184,7 +184,23 @@ def test_the_table_and_the_params_can_be_seen(workspace: FakeWorkspace, capsys: 
     assert json.loads(capsys.readouterr().out)["train"]["learning_rate"] == 0.001
 
 
+def test_code_that_is_digested_anew_while_a_stage_runs_throws_away_what_the_old_code_made(
+    workspace: FakeWorkspace, pretend: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(params: Params, room: Room) -> None:
+        workspace.code("ingest", "otherwise")
+        fingerprint.main()
+
+    fingerprint.main()
+    pretend("ingest", work)
+    monkeypatch.setenv("DVC_STAGE", "ingest")
+    with pytest.raises(ValueError, match=r"data/code.json changed while ingest ran; .* run it again"):
+        run(stage("ingest"), workspace.root)
+    assert not (workspace.root / "data/images").exists()
+
+
 def test_a_stage_that_dvc_started_ends_when_dvc_is_killed(workspace: FakeWorkspace) -> None:
+    fingerprint.main()
     (workspace.root / "slow.py").write_text(
         "import os, sys, time; from types import SimpleNamespace; from pathlib import Path\n"
         "def work(params, room):\n"
