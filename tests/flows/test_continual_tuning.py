@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +106,24 @@ def test_stale_inputs_that_are_accepted_mark_all_that_comes_of_them(workspace: F
     assert read_json(workspace.root / "data/scores/manifest.json")["upstream"] == "stale"
     assert dopsd("run", "--from", "train").exit_code == 0
     assert not adapter.exists()
+
+
+def test_the_page_on_reruns_says_what_happens(workspace: FakeWorkspace) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "incremental.md").read_text()
+    source = workspace.root / "samples/new-concept"
+    shutil.copytree(workspace.root / "photos", source)
+    workspace.change("ingest.source", "samples/new-concept")
+    commands = [line.strip() for line in page.splitlines() if line.startswith("    ")]
+    assert len(commands) == 11
+    for line in commands:
+        command, _, note = line.partition("  #")
+        wanted = int(note.partition("exit code ")[2][:1] or 0)
+        if command.startswith("dopsd"):
+            result = dopsd(*command.split()[1:])
+            assert result.exit_code == wanted, (line, result.output)
+            assert note.partition('"')[2].partition('"')[0] in result.output
+        else:
+            subprocess.run(["sh", "-c", command], cwd=workspace.root, check=True)
 
 
 def test_an_output_that_was_deleted_is_restored_without_a_run(workspace: FakeWorkspace) -> None:
