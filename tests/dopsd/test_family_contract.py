@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from dopsd.adapter import Shape, attach_, save_adapter
+from dopsd.adapter import save_adapter
+from dopsd.adapter_roles import Shape, attach_
 from dopsd.families.catalogue import NAMES, family
 from dopsd.family import Context, Denoiser, Encoder, Family
 from dopsd.pixels import pixels

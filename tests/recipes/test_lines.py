@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, Flux2KleinPipeline
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, Flux2KleinPipeline
 from transformers import Qwen3VLForConditionalGeneration
 
 from dopsd.families.catalogue import family
@@ -35,6 +35,12 @@ def shared() -> Shared:
     return Shared(vae, vlm.eval())
 
 
+@pytest.fixture(scope="module")
+def autoencoder(shared: Shared) -> AutoencoderKLFlux2:
+    """Measure the statistics once."""
+    return flux2_klein.autoencoder(shared.vae)
+
+
 def test_a_line_is_distilled_on_the_steps_it_is_deployed_with(line: Line) -> None:
     deployed = line.around(line.transformer()).sigmas(STEPS, SHAPES[line.family])
     assert torch.allclose(shifted(torch.linspace(1, 0, STEPS + 1), line.shift), deployed, atol=1e-6)
@@ -46,8 +52,10 @@ def test_the_parents_fine_steps_lie_within_the_deployed_ones(line: Line) -> None
     assert all(torch.equal(one[-1], other[0]) for one, other in pairwise(grids))
 
 
-def test_flux_has_the_shared_autoencoder_and_latents_of_unit_variance(shared: Shared) -> None:
-    vae, images = flux2_klein.autoencoder(shared.vae), pictures(Random(3), 32)
+def test_flux_has_the_shared_autoencoder_and_latents_of_unit_variance(
+    shared: Shared, autoencoder: AutoencoderKLFlux2
+) -> None:
+    vae, images = autoencoder, pictures(Random(3), 32)
     with torch.no_grad():
         ours, theirs = vae.encode(images).latent_dist.mode(), shared.vae.encode(images).latent_dist.mode()
         assert torch.equal(ours, theirs)
@@ -59,11 +67,10 @@ def test_flux_has_the_shared_autoencoder_and_latents_of_unit_variance(shared: Sh
 
 
 def test_flux_is_fitted_on_the_contexts_that_it_is_deployed_with(
-    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared: Shared, autoencoder: AutoencoderKLFlux2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_SHARD", 10)
-    line = flux2_klein.LINE
-    vae = line.autoencoder(shared.vae)
+    line, vae = flux2_klein.LINE, autoencoder
     rows = line.pool(tmp_path, vae, shared.vlm, rows=10)
     ship_pipeline(tmp_path / line.name, line, line.transformer(), vae, shared.vlm, is_distilled=True)
     base, vlm, said = tmp_path / line.name, MODELS / "tiny-qwen3-vl", pool.shard(0)
