@@ -78,9 +78,7 @@ def refine(
     _fit(line, Shared(vae.eval(), vlm.eval()), runs, models, size=size, start=start)
 
 
-def _fit(
-    line: Line, shared: Shared, runs: Path, models: Path, *, size: float, start: Network | None = None
-) -> None:
+def _fit(line: Line, shared: Shared, runs: Path, models: Path, *, size: float, start: Network | None = None) -> None:
     """Fit the parent of a line, distil it, ship both."""
     vae: Any = line.autoencoder(shared.vae)
     rows = line.pool(runs, vae, shared.vlm, rows=max(1, int(_ROWS * size)))
