@@ -41,6 +41,13 @@ def test_a_rewrite_belongs_to_its_picture_and_a_novel_scene_to_none() -> None:
     assert [prompt.target for prompt in panel] == ["a", "b", None]
 
 
+def test_a_prompt_knows_itself_in_words_that_any_judge_understands() -> None:
+    panel = concept_panel({"a": "a <new> teapot on red"}, ["a <new> on the moon"], Naming("<new>", "teapot"))
+    assert [prompt.text for prompt in panel] == ["a <new> on red", "a <new> on the moon"]
+    assert [prompt.plain for prompt in panel] == ["a teapot on red", "a teapot on the moon"]
+    assert [prompt.plain for prompt in retention_panel(["a cat"], STAR)] == ["a cat"]
+
+
 def test_a_novel_prompt_without_the_concept_and_a_retention_prompt_with_it_are_told() -> None:
     with pytest.raises(ValueError, match=r"evaluate\.novel: there is no \[V\] in 'a star'"):
         concept_panel({}, ["a star"], STAR)
