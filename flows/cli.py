@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from flows import key, plan_table
+from flows.compare import compare
 from flows.mistakes import mistakes_told, told
 from flows.summary import Outcome, Summary
 from tasks import weak_teacher
@@ -31,6 +32,7 @@ from tasks.selection import STALE_EXIT_CODE, Selection
 ROOT = Path()
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(key.app, name="key")
+app.command()(compare)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 From = Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Rerun it and all after it.")]

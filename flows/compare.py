@@ -1,96 +1,84 @@
-"""Compare methods of tuning: prepare concepts, choose each method's learning rate, train and score every cell, report.
+"""Which method of tuning serves best here: the same concepts, seeds and panels for all of them.
 
-    dopsd compare --methods dopsd,sft --concepts 4 --seeds 2 --out report/
-
-Cells are worked on by processes side by side; what is finished is not done again, whenever it was finished.
+dopsd compare --methods dopsd,sft,dreambooth --concepts 10 --seeds 3 --out report/
 """
 
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+import importlib
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, get_args
 
-from rich.console import Console
+import typer
 
 from dopsd.recipe import Method
-from tasks.comparison import cells, report, table
-from tasks.comparison.cells import Cell
-from tasks.comparison.concepts import Concept
-from tasks.comparison.work import prepare, work
-from tasks.params import Params
-from tasks.progress import track
+from flows.mistakes import mistakes_told, told
+from tasks.comparison.concepts import Concept, concepts
+from tasks.params import Params, load
 
-_TUNED_BY = "concept/dino_d"
+RATES = "3e-5,1e-4,3e-4"
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is compared: methods, the learning rates to choose from, how many trainings each; and by whom."""
-
-    methods: Sequence[Method]
-    rates: Sequence[float]
-    seeds: int
-    tuning_concepts: Sequence[Concept]
-    concepts: Sequence[Concept]
-    workers: int
-
-
-def compare(question: Question, params: Params, about: str, out: Path, console: Console) -> None:
-    """Answer the question into `out`/report.md; raises what a cell raised, once all others are finished."""
-    known = {concept.name: concept for concept in (*question.tuning_concepts, *question.concepts)}
-    with _pool(question.workers) as pool:
-        folders = [cells.lay_out_concept(concept, params, out) for concept in known.values()]
-        _all_done(pool, prepare, folders, "concepts")
-        rates = _rates(question, params, out, pool)
-        console.print("learning rates: " + ", ".join(f"{method} {rate:g}" for method, rate in rates.items()))
-        chosen = {method: [rate] for method, rate in rates.items()}
-        grid = cells.grid([concept.name for concept in question.concepts], chosen, range(question.seeds))
-        folders = [cells.lay_out(cell, known[cell.concept], params, out) for cell in grid]
-        _all_done(pool, work, folders, "cells")
-    report.write_report(table.values(grid, out), _costs(grid, out), f"{about}\n\n{_told(rates, question)}", out)
-
-
-def _rates(question: Question, params: Params, out: Path, pool: ProcessPoolExecutor) -> dict[Method, float]:
-    """Choose a learning rate for each method on the concepts that are kept for this, the same budget for all."""
-    if len(question.rates) == 1:
-        return dict.fromkeys(question.methods, question.rates[0])
-    known = {concept.name: concept for concept in question.tuning_concepts}
-    sweep = cells.grid(list(known), dict.fromkeys(question.methods, question.rates), range(1))
-    _all_done(pool, work, [cells.lay_out(cell, known[cell.concept], params, out) for cell in sweep], "rates")
-    best = table.best_rates(table.values(sweep, out), _TUNED_BY)
-    return {method: best[method] for method in question.methods}
+def compare(
+    out: Annotated[Path, typer.Option(help="Where the report and all cells go; what is finished there stays.")],
+    methods: Annotated[str, typer.Option(help=f"Some of {', '.join(get_args(Method))}.")] = "dopsd,sft",
+    number: Annotated[int, typer.Option("--concepts", min=1, help="How many concepts are in the tables.")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="How many trainings a concept and method.")] = 3,
+    rates: Annotated[str, typer.Option(help="Learning rates to choose from, for each method.")] = RATES,
+    tuning_concepts: Annotated[int, typer.Option(min=1, help="How many concepts more they are chosen on.")] = 2,
+    family: Annotated[str | None, typer.Option(help="Another family than that of params.yaml.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="How many cells at once.")] = os.cpu_count() or 1,
+) -> None:
+    """Train and score every cell, and write tables with intervals, every value, and a plot."""
+    with mistakes_told():
+        params = _of_family(load(Path()), family)
+        chosen = [_method(name) for name in methods.split(",")]
+        found = _concepts(params, number + tuning_concepts)
+        engine = importlib.import_module("flows.comparison")
+        question = engine.Question(
+            methods=chosen,
+            rates=[float(rate) for rate in rates.split(",")],
+            seeds=seeds,
+            tuning_concepts=found[:tuning_concepts],
+            concepts=found[tuning_concepts:],
+            workers=workers,
+        )
+        about = (
+            f"# {', '.join(methods.split(','))} on {params.models.family}\n\n    {shlex.join(['dopsd', *sys.argv[1:]])}"
+        )
+        engine.compare(question, params, about, out, told)
+    told.print(f"{out}/report.md")
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    """Start processes anew rather than fork: torch's threads do not survive a fork."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+def _method(name: str) -> Method:
+    known: tuple[Method, ...] = get_args(Method)
+    for method in known:
+        if method == name:
+            return method
+    raise ValueError(f"--methods: there is no {name!r}; choose some of {', '.join(known)}")
 
 
-def _all_done(pool: ProcessPoolExecutor, task: Callable[[Path], None], folders: Sequence[Path], what: str) -> None:
-    """Let the pool do all folders, and tell how far it is; the first failure is raised after the last has ended."""
-    waiting = [pool.submit(task, folder) for folder in folders]
-    failures = [done.exception() for done in track(as_completed(waiting), len(waiting), what)]
-    for failure in failures:
-        if failure is not None:
-            raise failure
+def _of_family(params: Params, family: str | None) -> Params:
+    """Put another family's folders in the place of those in `models`; raises ValueError where none are said."""
+    if family in (None, params.models.family):
+        return params
+    said = params.compare.families.get(str(family))
+    if said is None:
+        raise ValueError(f"--family {family}: params.yaml has no folders for it; add compare.families.{family}")
+    models = params.models.model_validate(params.models.model_dump() | dict(said) | {"family": family})
+    return replace(params, models=models)
 
 
-def _costs(grid: Sequence[Cell], out: Path) -> dict[str, list[float]]:
-    costs: dict[str, list[float]] = {}
-    for cell in grid:
-        record = cells.finished(cell.folder(out))
-        assert record is not None, f"{cell} is not finished"
-        costs.setdefault(cell.method, []).append(record.train_seconds)
-    return costs
-
-
-def _told(rates: dict[Method, float], question: Question) -> str:
-    if len(question.rates) == 1:
-        return f"All methods train with the learning rate {question.rates[0]:g}."
-    tried, kept = ", ".join(f"{rate:g}" for rate in question.rates), len(question.tuning_concepts)
-    chosen = ", ".join(f"{method} {rate:g}" for method, rate in rates.items())
-    return (
-        f"Learning rates ({chosen}) were chosen from {tried} by the least {_TUNED_BY} on {kept} concepts that are "
-        "not in the tables, one training each."
-    )
+def _concepts(params: Params, needed: int) -> list[Concept]:
+    """Read so many concepts, drawn first where there are none; raises ValueError where there are too few."""
+    folder = Path(params.compare.concepts)
+    if not folder.is_dir() and params.compare.drawn_by:
+        program, *arguments = shlex.split(params.compare.drawn_by)
+        subprocess.run([sys.executable if program == "python" else program, *arguments], check=True)
+    found = concepts(folder)
+    if len(found) < needed:
+        raise ValueError(f"{folder} holds {len(found)} concepts, {needed} are needed: add some, or ask for fewer")
+    return found[:needed]

@@ -129,6 +129,17 @@ class Register(_Section):
     margins: Margins = Margins()
 
 
+class Compare(_Section):
+    """What `dopsd compare` compares on: a folder of concepts, and a command that makes it where it is missing.
+
+    `families` says for another family than that of `models` which folders it has: `base`, `undistilled` and so on.
+    """
+
+    concepts: str = "data/concepts"
+    drawn_by: str = ""
+    families: Mapping[str, Mapping[str, str]] = {}
+
+
 @dataclass(frozen=True)
 class Params:
     """The whole of params.yaml."""
@@ -141,6 +152,7 @@ class Params:
     probe: Probing = Probing()
     train: Training = Training()
     register: Register = Register()
+    compare: Compare = Compare()
 
     __pydantic_config__ = {"extra": "forbid"}
 

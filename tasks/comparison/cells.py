@@ -107,13 +107,13 @@ def _about(concept: Concept, params: Params, shared: Path) -> dict[str, Any]:
     return said | {
         "models": said["models"] | paths,
         "ingest": said["ingest"] | {"source": str(concept.folder.resolve())},
+        "embed": said["embed"] | {"class_noun": concept.class_noun},
         "evaluate": said["evaluate"]
         | {
             "novel": str((shared / "novel.txt").resolve()),
             "retention": str(Path(said["evaluate"]["retention"]).resolve()),
             "class_noun": concept.class_noun,
         },
-        "embed": said["embed"] | {"class_noun": concept.class_noun},
         "register": said["register"] | {"model": f"{said['register']['model']}-compare"},
     }
 
