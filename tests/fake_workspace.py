@@ -48,7 +48,7 @@ SALT = 0
 
 def run(params: Params):
     """Do what the words say."""
-    colours.mix(clean({word!r}), SALT)  # a comment
+    colours.mix(clean({word!r}), torch.tensor(SALT))  # a comment
 '''
 _HELPERS = {
     "dopsd/captions.py": "def clean(text):\n    return text.strip()\n\n\ndef unused(text):\n    return text\n",
