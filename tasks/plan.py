@@ -94,7 +94,8 @@ def plan(root: Path, selection: Selection = Selection(), *, remembers: bool = Fa
         future = _Future(repo, root, found, {place: located(place, params) for place in PLACES})
         rows = {stage.name: _turn(stage, known[stage.name], future, selection) for stage in STAGES}
         if remembers:
-            keep(next(dep for dep in known["ingest"].deps if not isinstance(dep, ParamsDependency)), root)
+            source = next(dep for dep in known["ingest"].deps if not isinstance(dep, ParamsDependency))
+            keep(source, root, has_changed=not rows["ingest"].is_idle)
         is_recorded = code_record.is_recorded(found, known[fingerprint.STAGE], root)
     return Plan(
         rows=tuple(rows[stage.name] for stage in selection.chosen),

@@ -1,6 +1,6 @@
 """What a folder held when a stage last read it, so that the plan can say what came and went; DVC keeps its digest only.
 
-keep(dep, root); said(dep, root)          # "+3 images -1"
+keep(dep, root, has_changed=True); said(dep, root)          # "+3 images -1"
 """
 
 from collections import Counter
@@ -16,8 +16,13 @@ TREES = Path("runs/trees")
 Files = Mapping[str, str]
 
 
-def keep(dep: Output, root: Path) -> None:
-    """Write down what the folder holds now, under DVC's digest of it; digests of files are DVC's, and ready."""
+def keep(dep: Output, root: Path, *, has_changed: bool) -> None:
+    """Write down what the folder holds now, under DVC's digest of it; digests of files are DVC's, and ready.
+
+    `has_changed` is since DVC recorded it: what did not change and was kept is not listed again.
+    """
+    if not has_changed and _path(str(dep.hash_info.value), root).is_file():
+        return
     digest, files = _now(dep)
     path = _path(digest, root)
     if files and not path.is_file():
