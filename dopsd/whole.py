@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dopsd.family import Network
+from dopsd.pretrained import load, weights
 from dopsd.recipe import Teacher
 from dopsd.tensor_file import settle_
 
@@ -82,6 +83,19 @@ def save_whole(network: Network, folder: Path) -> Path:
     for path in place.glob("*.safetensors"):
         settle_(path)
     return place
+
+
+def read_whole(network: Network, folder: Path) -> dict[str, Tensor]:
+    """Read what `save_whole` wrote, in the dtype of `network`; raises FileNotFoundError naming what is missing."""
+    saved = load(type(network), folder, FOLDER, **weights(torch_dtype=network.dtype))
+    return dict(saved.named_parameters())
+
+
+@contextmanager
+def lent(network: Network, whole: Mapping[str, Tensor]) -> Iterator[None]:
+    """Let `network` speak with all the weights of another one of its shape; then it has its own again."""
+    with _lent(dict(network.named_parameters()), whole):
+        yield
 
 
 @torch.no_grad()

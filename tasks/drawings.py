@@ -1,7 +1,7 @@
 """What models draw for a panel of prompts, side by side: the same prompts, the same noise, whichever model it is.
 
 >>> easel = Easel(encoder, latent_shape=(16, 128, 128), num_steps=8, seeds=[0, 1])
->>> for batch in side_by_side(denoiser, ["base", "adapter"], prompts, contexts, easel): batch["adapter"]
+>>> for batch in side_by_side(cast, ["base", "adapter"], prompts, contexts, easel): batch["adapter"]
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ from itertools import product
 
 from PIL.Image import Image
 
-from dopsd.adapter import wearing
-from dopsd.family import Context, Denoiser, Encoder
+from dopsd.family import Context, Encoder
 from dopsd.metrics.divergence import velocity_divergence
 from dopsd.metrics.few_step import curvature
 from dopsd.sampling import Walk, walks
 from tasks.batches import batches
+from tasks.cast import Cast
 from tasks.panels import Prompt
 
 TOGETHER = 128
@@ -60,7 +60,7 @@ class _Batch:
 
 
 def side_by_side(
-    denoiser: Denoiser, models: Sequence[str], prompts: Sequence[Prompt], contexts: Sequence[Context], easel: Easel
+    cast: Cast, models: Sequence[str], prompts: Sequence[Prompt], contexts: Sequence[Context], easel: Easel
 ) -> Iterator[dict[str, list[Drawing]]]:
     """Draw every prompt with every seed by each of `models`, "base" first; yield what each drew, batch by batch.
 
@@ -69,21 +69,19 @@ def side_by_side(
     for chunk in batches(list(product(range(len(prompts)), easel.seeds)), TOGETHER):
         rows, seeds = zip(*chunk, strict=True)
         batch = _Batch([prompts[row] for row in rows], seeds, [contexts[row] for row in rows])
-        walked = {model: _walked(denoiser, model, batch, easel) for model in models}
+        walked = {model: _walked(cast, model, batch, easel) for model in models}
         yield {
-            model: _drawn(batch, walk, _strayed(denoiser, model, batch, walked, easel), easel)
+            model: _drawn(batch, walk, _strayed(cast, model, batch, walked, easel), easel)
             for model, walk in walked.items()
         }
 
 
-def _walked(denoiser: Denoiser, model: str, batch: _Batch, easel: Easel) -> Walk:
-    with wearing(denoiser.network, None if model == "base" else model):
+def _walked(cast: Cast, model: str, batch: _Batch, easel: Easel) -> Walk:
+    with cast.speaking(model) as denoiser:
         return walks(denoiser, batch.contexts, batch.seeds, latent_shape=easel.latent_shape, num_steps=easel.num_steps)
 
 
-def _strayed(
-    denoiser: Denoiser, model: str, batch: _Batch, walked: Mapping[str, Walk], easel: Easel
-) -> dict[int, float]:
+def _strayed(cast: Cast, model: str, batch: _Batch, walked: Mapping[str, Walk], easel: Easel) -> dict[int, float]:
     """Measure how far a model strays from the base's walk on the rows of retention."""
     rows = [row for row, prompt in enumerate(batch.prompts) if prompt.panel == "retention"]
     if not easel.follows_base or not rows:
@@ -92,7 +90,7 @@ def _strayed(
         return dict.fromkeys(rows, 0.0)
     base = walked["base"]
     kept = Walk(base.latents[rows], base.velocities[:, rows], base.sigmas)
-    with wearing(denoiser.network, model):
+    with cast.speaking(model) as denoiser:
         found = velocity_divergence(denoiser, [batch.contexts[row] for row in rows], kept)
     return dict(zip(rows, found, strict=True))
 

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from PIL.Image import Image
 
-from dopsd.adapter import load_adapter_
 from dopsd.examples import read_example
 from dopsd.families.catalogue import family
-from dopsd.family import Denoiser
 from dopsd.placement import fastest
+from tasks.cast import Cast, load_cast
 from tasks.dataset import embedded, teacher_context
 from tasks.drawings import TOGETHER, Drawing, Easel, side_by_side
 from tasks.earlier import earlier, keep
@@ -41,16 +40,16 @@ def run(params: Params, room: Room) -> None:
     learnt, their_targets = earlier([Path(folder) for folder in params.evaluate.earlier])
     judges = Judges(params.evaluate, room.reads, targets, their_targets)
     panel = _panel({pair.id: pair.caption for pair in chosen}, params, room) + learnt + _benchmarks(params, judges)
-    easel, denoiser = _easel(params, room), _denoiser(params, room)
+    easel, cast = _easel(params, room), load_cast(params, room)
     models = ["base", *(name for name in ("parent", "adapter") if name in room.reads)]
-    made = _made(denoiser, models, panel, easel)
+    made = _made(cast, models, panel, easel)
     sheets = {model: Sheet(drawn, made["base"], judges) for model, drawn in made.items()}
     scores = {model: measured(sheet, params.evaluate.metrics) for model, sheet in sheets.items()}
     folder = room.writes["scores"]
     write_json(folder / "scores.json", compared(scores, params.evaluate) | {"num_steps": params.train.num_steps})
     write_text(folder / "rows.csv", table(scores))
     keep(folder / "panel", panel, targets)
-    taught = _taught("parent" if "parent" in made else "base", denoiser, panel, targets, easel)
+    taught = _taught("parent" if "parent" in made else "base", cast, panel, targets, easel)
     write_bytes(folder / "grid.png", png(_grid(made, taught, targets)))
     write_manifest(folder, "evaluate", resolved(params)["evaluate"], {"prompts": len(panel), "models": len(models)})
 
@@ -77,36 +76,26 @@ def _easel(params: Params, room: Room) -> Easel:
     return Easel(encoder, shape, params.train.num_steps, params.evaluate.seeds, follows_base)
 
 
-def _denoiser(params: Params, room: Room) -> Denoiser:
-    """Load the base once, with every adapter on it; who draws is a matter of which one it wears."""
-    line = family(params.models.family)
-    denoiser = line.load_denoiser(room.reads["base"], fastest())
-    for name in ("parent", "adapter"):
-        if name in room.reads:
-            load_adapter_(denoiser.network, room.reads[name], line.pipeline, name=name)
-    return denoiser
-
-
-def _made(denoiser: Denoiser, models: Sequence[str], panel: Sequence[Prompt], easel: Easel) -> dict[str, list[Drawing]]:
+def _made(cast: Cast, models: Sequence[str], panel: Sequence[Prompt], easel: Easel) -> dict[str, list[Drawing]]:
     """Let every model draw the whole panel."""
     contexts = easel.encoder.student_contexts([prompt.text for prompt in panel])
     made: dict[str, list[Drawing]] = {model: [] for model in models}
     num_batches = -(-len(panel) * len(easel.seeds) // TOGETHER)
-    for batch in track(side_by_side(denoiser, models, panel, contexts, easel), num_batches, "evaluate"):
+    for batch in track(side_by_side(cast, models, panel, contexts, easel), num_batches, "evaluate"):
         for model, drawn in batch.items():
             made[model] += drawn
     return made
 
 
 def _taught(
-    model: str, denoiser: Denoiser, panel: Sequence[Prompt], targets: Mapping[str, Image], easel: Easel
+    model: str, cast: Cast, panel: Sequence[Prompt], targets: Mapping[str, Image], easel: Easel
 ) -> list[Drawing]:
     """Let the teacher draw the rewrites with their pictures before its eyes."""
     rewrites = [prompt for prompt in panel if prompt.panel == "concept" and prompt.target is not None][:_COLUMNS]
     shown = [targets[str(prompt.target)] for prompt in rewrites]
     contexts = easel.encoder.teacher_contexts([prompt.text for prompt in rewrites], shown)
     once = replace(easel, seeds=easel.seeds[:1], follows_base=False)
-    return [one for batch in side_by_side(denoiser, [model], rewrites, contexts, once) for one in batch[model]]
+    return [one for batch in side_by_side(cast, [model], rewrites, contexts, once) for one in batch[model]]
 
 
 def _grid(made: Mapping[str, Sequence[Drawing]], taught: Sequence[Drawing], targets: Mapping[str, Image]) -> Image:
