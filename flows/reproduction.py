@@ -33,13 +33,14 @@ def reproduce(name: str, *, is_forced: bool, is_upstream_stale: bool = False) ->
     command += ["--force"] if is_forced else []
     log, known = RUNS / name / "dvc.log", len(history(Path()))
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as remarks, _child(command, _environment(is_upstream_stale), remarks.fileno()) as child:
+    environment = _environment(is_upstream_stale=is_upstream_stale)
+    with log.open("wb") as remarks, _child(command, environment, remarks.fileno()) as child:
         if child.wait() != 0:
             raise StageFailed(f"{name} failed; `dopsd stage {name}` tries it alone, runs/{name} has what is known")
     return len(history(Path())) > known
 
 
-def _environment(is_upstream_stale: bool) -> Mapping[str, str]:  # noqa: FBT001 (said once, above)
+def _environment(*, is_upstream_stale: bool) -> Mapping[str, str]:
     """Let `python` in dvc.yaml be the one that runs us, whether or not its environment is activated."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return os.environ | {"PATH": path, ACCEPTED: "stale" if is_upstream_stale else "fresh"}

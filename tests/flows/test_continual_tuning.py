@@ -142,7 +142,7 @@ def test_a_stage_that_fails_ends_the_run_and_the_next_run_goes_on_there(workspac
     run, tasks = last_flow_run()
     assert run.state_name == "Failed"
     assert tasks[-1] == "evaluate: Failed"
-    workspace.code("evaluate")
+    workspace.code("evaluate", "mended")
     assert statuses(dopsd("run", "--json")) == ["cached"] * 5 + ["ran", "cached"]  # the same scores end the wave
 
 
