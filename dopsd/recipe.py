@@ -12,6 +12,9 @@ _FORBID_UNKNOWN_KEYS = {"extra": "forbid"}
 Method = Literal["dopsd", "sft", "sft-parent", "sft-adapter", "dreambooth", "pso", "pso_db", "sft-teacher", "offpolicy"]
 """The ways of tuning; `dopsd.objective` knows where each is."""
 
+TAUGHT: tuple[Method, ...] = ("dopsd", "offpolicy", "sft-teacher")
+"""Those that follow a teacher, and learn nothing from a weak one."""
+
 Teacher = Literal["ema", "frozen", "copy"]
 """A moving average of the student, the base as it was loaded, or the student of this very moment."""
 

@@ -14,6 +14,7 @@ from prefect.states import Completed
 from flows.reproduction import reproduce
 from flows.summary import Outcome, Status
 from tasks import weak_teacher
+from tasks.params import load
 from tasks.pipeline import PLACES, Stage
 from tasks.plan import plan
 from tasks.runner import RUNS
@@ -59,8 +60,6 @@ def _done(stage: Stage, selection: Selection) -> Status:
 def _is_refused(*, accept_weak_teacher: bool) -> bool:
     """Read the probe's report; that a person accepts a weak teacher goes on record."""
     probe = Path(PLACES["probe"])
-    if not weak_teacher.is_weak(probe):
-        return False
-    if accept_weak_teacher:
+    if accept_weak_teacher and weak_teacher.is_weak(probe):
         weak_teacher.accept(probe, RUNS)
-    return not weak_teacher.is_accepted(probe, RUNS)
+    return weak_teacher.is_refused(probe, RUNS, load(Path()).train.method)

@@ -35,7 +35,7 @@ def run(stage: Stage, root: Path) -> None:
     room = Room(_reads(stage, params, root), _writes(stage, staged), root / RUNS / stage.name)
     room.state.mkdir(parents=True, exist_ok=True)
     if stage.name == "train":
-        weak_teacher.check(room.reads["probe"], root / RUNS)
+        weak_teacher.check(room.reads["probe"], root / RUNS, params.train.method)
     importlib.import_module(stage.module).run(params, room)
     now = _seen(stage, load(root), root)
     if changed := [file for file in now if now[file] != seen[file]]:  # DVC would record it as what made the old output

@@ -7,6 +7,7 @@ An acceptance is of one report: it names the digest of probe.json, so that the n
 
 from pathlib import Path
 
+from dopsd.recipe import TAUGHT, Method
 from tasks.folders import read_json, sha256_of_file, write_json
 
 EXIT_CODE = 4
@@ -40,9 +41,14 @@ def is_accepted(probe: Path, runs: Path) -> bool:
     return path.is_file() and read_json(path)["probe_sha256"] == sha256_of_file(probe / REPORT)
 
 
-def check(probe: Path, runs: Path) -> None:
-    """Let training begin; raises WeakTeacher where the report says no and nobody accepted it."""
-    if is_weak(probe) and not is_accepted(probe, runs):
+def is_refused(probe: Path, runs: Path, method: Method) -> bool:
+    """Tell whether training may not begin: the method follows a teacher, this one is weak, and nobody accepted that."""
+    return method in TAUGHT and is_weak(probe) and not is_accepted(probe, runs)
+
+
+def check(probe: Path, runs: Path, method: Method) -> None:
+    """Let training begin, or raise WeakTeacher."""
+    if is_refused(probe, runs, method):
         raise WeakTeacher(
             f"the teacher is not better than the student ({probe / REPORT}), so there is nothing to learn from it: "
             "check the captions and pictures, or train all the same with `dopsd run --accept-weak-teacher`"

@@ -18,7 +18,7 @@ from dopsd.family import Context, Denoiser
 from dopsd.methods.sft import flow_losses, noise_levels
 from dopsd.objective import NAMES, Scene, Term, objective
 from dopsd.preparation import Shelf, drawn, prepared
-from dopsd.recipe import Method, Training
+from dopsd.recipe import TAUGHT, Method, Training
 from dopsd.sampling import noise, sample, walk
 from dopsd.training import Run, train
 
@@ -319,3 +319,7 @@ def test_the_fixed_states_are_those_of_a_walk(denoiser: Denoiser, roles: Adapter
     with torch.no_grad():
         last = denoiser.velocity(kept[:, 2], walked.sigmas[2], [example.student] * 2)
     assert torch.allclose(kept[:, 2] - walked.sigmas[2] * last, walked.latents, atol=1e-6)
+
+
+def test_the_recipe_knows_which_methods_follow_a_teacher() -> None:
+    assert set(TAUGHT) == {method for method in METHODS if objective(method)(Training()).needs.teacher}

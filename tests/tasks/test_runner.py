@@ -159,6 +159,16 @@ def test_training_is_refused_under_a_weak_teacher_until_a_person_accepts_this_ve
     assert main(["run", "train"]) == 0
 
 
+def test_a_method_without_a_teacher_does_not_mind_a_weak_one(
+    workspace: FakeWorkspace, pretend: Callable[..., None]
+) -> None:
+    pretend("train", body("train"))
+    workspace.change("train.method", "sft")
+    (workspace.root / "data/embeddings").mkdir(parents=True)
+    write_json(workspace.root / "data/probe" / "probe.json", {"is_teacher_better": False})
+    assert main(["run", "train"]) == 0
+
+
 def test_a_version_to_train_on_from_is_asked_for_where_it_is_missing(
     workspace: FakeWorkspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
