@@ -67,6 +67,10 @@ class Numbers:
     deployed_4_steps: Sheet
     parent_32_steps: Sheet
     parent_4_steps: Sheet
+    deployed_strays: Interval
+    parent_strays: Interval
+    few_step_skill: Interval
+    parent_blurs: Interval
     teacher_distance: Interval
     student_distance: Interval
     teacher_gain: Interval
@@ -99,7 +103,8 @@ def measure(name: str, models: Path, *, prompts: int = 96, concepts: int = 96, c
     return Numbers(**_few_steps(bench, prompts), **_in_context(bench, concepts), **_captions(bench, captions))
 
 
-def _few_steps(bench: Bench, count: int) -> dict[str, Sheet]:
+def _few_steps(bench: Bench, count: int) -> dict[str, Sheet | Interval]:
+    """Draw the same prompts from the same noise four ways; 4 steps stray from what 32 would have drawn, or do not."""
     rng, known = Random("few steps"), all_concepts(unseen=False)
     scenes = [scene_of(rng.choice(known), rng) for _ in range(count)]
     texts = [caption(scene, rng) for scene in scenes]
@@ -121,11 +126,17 @@ def _few_steps(bench: Bench, count: int) -> dict[str, Sheet]:
             sample(denoiser, contexts, seeds, latent_shape=bench.latent_shape, num_steps=steps)
         )
 
+    deployed, patient, hasty = drawn(bench.deployed, 4), drawn(bench.parent, 32), drawn(bench.parent, 4)
+    near, far = bench.dino.distances(deployed, patient), bench.dino.distances(hasty, patient)
     return {
         "true_drawings": scored(true),
-        "deployed_4_steps": scored(drawn(bench.deployed, 4)),
-        "parent_32_steps": scored(drawn(bench.parent, 32)),
-        "parent_4_steps": scored(drawn(bench.parent, 4)),
+        "deployed_4_steps": scored(deployed),
+        "parent_32_steps": scored(patient),
+        "parent_4_steps": scored(hasty),
+        "deployed_strays": interval(near),
+        "parent_strays": interval(far),
+        "few_step_skill": interval([b - a for a, b in zip(near, far, strict=True)]),
+        "parent_blurs": interval([b - a for a, b in zip(sharpness(patient), sharpness(hasty), strict=True)]),
     }
 
 

@@ -26,6 +26,11 @@ other true drawings; *sharpness* is the log gradient energy at half resolution.
 |---|---|---|---|---|---|
 {sheets}
 
+How far 4 steps stray from the picture that the parent's 32 steps draw from the same noise, in DINO-D: the deployed
+model {deployed_strays}, the parent itself {parent_strays}; paired, the few-step skill that distillation gave and
+that tuning can destroy: **{few_step_skill}**. The parent's 4 steps are less sharp than its 32 by
+{parent_blurs} in log energy.
+
 ## It learns from a shown picture
 
 {concepts} unseen concepts; one picture of each is shown {shown} and a *new* scene is asked for by `[V]`;
@@ -82,6 +87,10 @@ def _page(name: str, numbers: Numbers) -> str:
         prompts=numbers.deployed_4_steps.follows_prompt.count,
         reference=4 * numbers.deployed_4_steps.follows_prompt.count,
         sheets="\n".join(_row(*row) for row in rows),
+        deployed_strays=_said(numbers.deployed_strays),
+        parent_strays=_said(numbers.parent_strays),
+        few_step_skill=_said(numbers.few_step_skill),
+        parent_blurs=_said(numbers.parent_blurs),
         concepts=numbers.teacher_gain.count,
         student_distance=_said(numbers.student_distance),
         teacher_distance=_said(numbers.teacher_distance),

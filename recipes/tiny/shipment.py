@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from diffusers import ConfigMixin
 from torch import nn
 from transformers import CLIPModel, DINOv3ViTModel, Qwen3VLForConditionalGeneration
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -55,5 +56,8 @@ def ship_clip(folder: Path, clip: CLIPModel) -> None:
 
 
 def _half(model: Model) -> Model:
-    """Copy a model in half precision; the one that is still in use keeps its own."""
-    return copy.deepcopy(model).to(torch.float16)
+    """Copy a model in half precision; the one that is still in use keeps its own, and where it was read from."""
+    copied = copy.deepcopy(model).to(torch.float16)
+    if isinstance(copied, ConfigMixin):
+        copied.register_to_config(_name_or_path="")
+    return copied

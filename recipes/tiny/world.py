@@ -34,7 +34,7 @@ PLACES = {
     "at the top": (0.5, 0.3),
     "at the bottom": (0.5, 0.7),
 }
-"""Centres, a fifth of the side apart: one image token of the denoiser, so that a shape learnt in one place serves all."""
+"""Centres, a fifth of the side apart: one image token, so that a shape that is learnt in one place serves in all."""
 PLACEHOLDER = "[V]"
 
 
