@@ -20,14 +20,14 @@ from flows.compare import compare
 from flows.mistakes import mistakes_told, told
 from flows.summary import Outcome, Summary
 from tasks import weak_teacher
-from tasks.code_record import refresh
 from tasks.environment import settle
 from tasks.override import override
 from tasks.params import PARAMS_FILE, load
 from tasks.pipeline import PLACES, STAGES, stage
-from tasks.plan import Plan, plan
+from tasks.planning.code_record import refresh
+from tasks.planning.plan import Plan, plan
+from tasks.planning.selection import STALE_EXIT_CODE, Selection
 from tasks.runner import only_writer, sources
-from tasks.selection import STALE_EXIT_CODE, Selection
 
 ROOT = Path()
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 from flows.stage_task import stage_task
 from flows.summary import Outcome
 from tasks.pipeline import Stage
-from tasks.selection import Selection
+from tasks.planning.selection import Selection
 
 
 @flow(name="continual-tuning", persist_result=False)

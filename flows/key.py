@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 
 from flows.mistakes import mistakes_told
-from tasks.key import Key, at, now
 from tasks.pipeline import stage
+from tasks.planning.key import Key, at, now
 
 app = typer.Typer(help="Ask what a stage's cache is keyed by.", no_args_is_help=True)
 

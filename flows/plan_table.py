@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.durations import clock
-from tasks.installation import numerics
-from tasks.plan import Decision, Plan, Row
+from tasks.planning.durations import clock
+from tasks.planning.installation import numerics
+from tasks.planning.plan import Decision, Plan, Row
 
 _STYLES = {Decision.RUN: "green", Decision.CACHED: "dim", Decision.MAYBE: "yellow"}
 _MOST_REASONS = 5

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.code_record import refresh
+from tasks.planning.code_record import refresh
+from tasks.planning.staleness import ACCEPTED
 from tasks.runner import RUNS, history
-from tasks.staleness import ACCEPTED
 
 _PATIENCE_S = 5.0
 

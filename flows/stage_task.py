@@ -16,9 +16,9 @@ from flows.summary import Outcome, Status
 from tasks import weak_teacher
 from tasks.params import load
 from tasks.pipeline import PLACES, Stage
-from tasks.plan import plan
+from tasks.planning.plan import plan
+from tasks.planning.selection import Selection
 from tasks.runner import RUNS
-from tasks.selection import Selection
 
 _STATE_NAMES: dict[Status, str | None] = {"ran": None, "cached": "Cached", "refused": "Refused", "stale": "Stale"}
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from tasks.fingerprint import CODE, ROOMS, STAGE
 from tasks.folders import write_text
 from tasks.pipeline import PLACES, STAGES, Stage
+from tasks.planning.fingerprint import CODE, ROOMS, STAGE
 
 DVC_FILE = Path("dvc.yaml")
 _HEADER = "# Rendered by `python -m tasks.dvcfile` from tasks/pipeline.py; don't edit it by hand.\n"
@@ -48,7 +48,7 @@ def rows() -> dict[str, dict[str, Any]]:
 def _fingerprint() -> dict[str, Any]:
     return {
         "desc": "digest the code that each stage reaches",
-        "cmd": "python -m tasks.fingerprint",
+        "cmd": "python -m tasks.planning.fingerprint",
         "deps": list(ROOMS),
         "outs": [{str(CODE): dict(_UNCACHED)}],  # DVC does not see libraries
     }

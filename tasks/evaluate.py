@@ -16,18 +16,18 @@ from dopsd.families.catalogue import family
 from dopsd.placement import fastest
 from tasks.cast import Cast, load_cast
 from tasks.dataset import embedded, teacher_context
-from tasks.drawings import TOGETHER, Drawing, Easel, side_by_side
-from tasks.earlier import earlier, keep
 from tasks.folders import write_bytes, write_json, write_manifest, write_text
-from tasks.grid import grid, png
-from tasks.judges import Judges
-from tasks.measures import measured
-from tasks.panels import Naming, Prompt, benchmark_panel, concept_panel, prompts, retention_panel
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
 from tasks.progress import track
-from tasks.scores import compared, table
-from tasks.sheet import Sheet
+from tasks.scoring.drawings import TOGETHER, Drawing, Easel, side_by_side
+from tasks.scoring.earlier import earlier, keep
+from tasks.scoring.grid import grid, png
+from tasks.scoring.judges import Judges
+from tasks.scoring.measures import measured
+from tasks.scoring.panels import Naming, Prompt, benchmark_panel, concept_panel, prompts, retention_panel
+from tasks.scoring.scores import compared, table
+from tasks.scoring.sheet import Sheet
 
 _COLUMNS = 6
 

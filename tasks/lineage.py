@@ -13,10 +13,11 @@ from typing import Any
 
 import yaml
 
-from tasks import staleness, weak_teacher
+from tasks import weak_teacher
 from tasks.folders import read_json, sha256_of_file, sha256_of_json
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
+from tasks.planning import staleness
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
 ENVIRONMENT_LOCK = "constraints.txt"

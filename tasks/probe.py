@@ -21,11 +21,11 @@ from dopsd.placement import fastest
 from dopsd.probe import Distances, Pair, Probe, draw_pairs, judge
 from tasks import dataset
 from tasks.folders import write_bytes, write_json
-from tasks.grid import grid, png
 from tasks.intervals import as_json
 from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.progress import track
+from tasks.scoring.grid import grid, png
 
 MOST_EXAMPLES = 32
 """So many pictures, spread over the dataset, are enough to tell; a thousand would cost hours."""

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks import fingerprint, staleness, weak_teacher
-from tasks.installation import numerics
+from tasks import weak_teacher
 from tasks.params import PARAMS_FILE, Params, load, look_up
 from tasks.pipeline import PLACES, Room, Stage, producer
+from tasks.planning import fingerprint, staleness
+from tasks.planning.installation import numerics
 
 RUNS = Path("runs")
 HISTORY = RUNS / "history.jsonl"

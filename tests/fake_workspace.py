@@ -15,10 +15,10 @@ import yaml
 
 from tasks.__main__ import main
 from tasks.dvcfile import rows
-from tasks.fingerprint import STAGE
 from tasks.folders import read_json, sha256_of_bytes, sha256_of_folder, write_json
 from tasks.params import Params
 from tasks.pipeline import STAGES, Room
+from tasks.planning.fingerprint import STAGE
 from tasks.shelf import store, tell
 from tasks.store import key_of
 
@@ -128,7 +128,7 @@ class FakeWorkspace:
 def _rows() -> dict[str, dict[str, Any]]:
     """Give the real rows, with code and commands of our own."""
     stages = rows()
-    stages[STAGE] |= {"cmd": f"{sys.executable} -m tasks.fingerprint", "deps": ["code/dopsd", "code/tasks"]}
+    stages[STAGE] |= {"cmd": f"{sys.executable} -m tasks.planning.fingerprint", "deps": ["code/dopsd", "code/tasks"]}
     for row in STAGES:
         stages[row.name]["cmd"] = f"{sys.executable} {Path(__file__)} {row.name}"
     return stages

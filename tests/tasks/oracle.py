@@ -18,9 +18,10 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from tasks import fingerprint, installation, runner
-from tasks.code_record import refresh
+from tasks import runner
 from tasks.pipeline import PLACES, STAGES, stage
+from tasks.planning import fingerprint, installation
+from tasks.planning.code_record import refresh
 from tests.fake_workspace import FakeWorkspace, body
 
 OUTPUTS = [PLACES[place] for row in STAGES for place in row.writes]

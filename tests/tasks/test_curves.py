@@ -29,7 +29,9 @@ def test_a_shorter_training_shows_its_own_part(tmp_path: Path) -> None:
 
 
 def test_the_gaps_of_a_record_are_numbered_by_their_step() -> None:
-    record = Record(step=7, loss=1.0, gaps={"1": 0.1, "2": 0.2}, gradient_norm=2.0, learning_rate=1e-4, ema_distance=0.0)
+    record = Record(
+        step=7, loss=1.0, gaps={"1": 0.1, "2": 0.2}, gradient_norm=2.0, learning_rate=1e-4, ema_distance=0.0
+    )
     assert point(record) == {
         "loss": 1.0, "gradient_norm": 2.0, "learning_rate": 1e-4, "ema_distance": 0.0, "gap_1": 0.1, "gap_2": 0.2,
     }  # fmt: skip

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from tasks.dvcfile import main, rendered, rows
-from tasks.fingerprint import CODE, STAGE, rooms
 from tasks.pipeline import PLACES, STAGES
+from tasks.planning.fingerprint import CODE, STAGE, rooms
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tasks.earlier import earlier, keep
-from tasks.panels import Naming, concept_panel, retention_panel
+from tasks.scoring.earlier import earlier, keep
+from tasks.scoring.panels import Naming, concept_panel, retention_panel
 
 STAR = Naming("[V]", "star")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dopsd.placement import fastest
-from tasks import fingerprint, installation
-from tasks.fingerprint import CODE, Fingerprint, check, fingerprints, of, recorded, write
 from tasks.pipeline import STAGES, stage
+from tasks.planning import fingerprint, installation
+from tasks.planning.fingerprint import CODE, Fingerprint, check, fingerprints, of, recorded, write
 from tests.fake_workspace import FakeWorkspace
 
 STAGE = replace(stage("embed"), params=("embed", "models.base"))

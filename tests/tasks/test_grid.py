@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from tasks.grid import CELL_PX, GAP_PX, HEADING_PX, LABEL_PX, grid, png
+from tasks.scoring.grid import CELL_PX, GAP_PX, HEADING_PX, LABEL_PX, grid, png
 
 COLOURS = ["red", "lime", "blue", "yellow"]
 TILES = [Image.new("RGB", (40, 40), colour) for colour in COLOURS]

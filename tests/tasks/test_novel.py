@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import novel
-from tasks.panels import Naming, concept_panel, prompts
+from tasks.scoring import novel
+from tasks.scoring.panels import Naming, concept_panel, prompts
 
 GOOD = ["a [V] on a sofa", "a [V] in the rain", "a [V] on Mars", "a [V] made of ice"]
 

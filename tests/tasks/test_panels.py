@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.panels import Naming, concept_panel, prompts, retention_panel
+from tasks.scoring.panels import Naming, concept_panel, prompts, retention_panel
 
 STAR = Naming("[V]", "star")
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.pipeline import STAGES
-from tasks.plan import Decision, plan
+from tasks.planning.plan import Decision, plan
 from tests.fake_workspace import FakeWorkspace
 
 ALL = [row.name for row in STAGES]

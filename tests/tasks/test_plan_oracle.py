@@ -13,9 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.code_record import refresh
 from tasks.pipeline import PLACES, STAGES, Stage, stage
-from tasks.plan import Decision, Plan, plan
+from tasks.planning.code_record import refresh
+from tasks.planning.plan import Decision, Plan, plan
 from tests.fake_workspace import FakeWorkspace, body
 from tests.tasks.oracle import MUTATIONS, World, settled
 
@@ -84,7 +84,13 @@ def test_a_stage_that_is_inserted_runs_and_what_does_not_read_it_does_not(
     inserted = Stage("review", "look once more", ("caption",), ("images", "captions"), ("reviews",))
     monkeypatch.setitem(PLACES, "reviews", "data/reviews")  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, inserted.module, SimpleNamespace(run=body("review")))
-    for name in ("tasks.pipeline", "tasks.plan", "tasks.selection", "tasks.fingerprint", "tasks.dvcfile"):
+    for name in (
+        "tasks.pipeline",
+        "tasks.planning.plan",
+        "tasks.planning.selection",
+        "tasks.planning.fingerprint",
+        "tasks.dvcfile",
+    ):
         monkeypatch.setattr(f"{name}.STAGES", (*STAGES[:2], inserted, *STAGES[2:]))
     monkeypatch.setattr("tests.fake_workspace.STAGES", (*STAGES[:2], inserted, *STAGES[2:]))
     world.workspace.code("review")

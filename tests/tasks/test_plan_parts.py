@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.durations import clock, expected
 from tasks.folders import read_json, write_json
 from tasks.pipeline import STAGES
-from tasks.selection import Selection
-from tasks.staleness import ACCEPTED, mark, upstream
-from tasks.trees import difference
+from tasks.planning.durations import clock, expected
+from tasks.planning.selection import Selection
+from tasks.planning.staleness import ACCEPTED, mark, upstream
+from tasks.planning.trees import difference
 
 ALL = [row.name for row in STAGES]
 

@@ -12,11 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks import fingerprint, weak_teacher
+from tasks import weak_teacher
 from tasks.__main__ import main
 from tasks.folders import write_json
 from tasks.params import Params
 from tasks.pipeline import Room, stage
+from tasks.planning import fingerprint
 from tasks.runner import history, only_writer, run
 from tests.fake_workspace import FakeWorkspace, body
 

@@ -10,8 +10,8 @@ from dopsd.metrics.statistics import Interval
 from dopsd.recipe import Evaluation
 from tasks.folders import write_json
 from tasks.intervals import as_json, differences, from_json
-from tasks.scores import compared, table
-from tasks.sheet import Score
+from tasks.scoring.scores import compared, table
+from tasks.scoring.sheet import Score
 
 
 def scores(values: dict[str, list[float]], metric: str = "retention/curvature") -> list[Score]:

@@ -1,6 +1,6 @@
 """Keep data/code.json, and what DVC knows of it, as the code is.
 
-refresh(root)            (`dopsd run` begins with it; by hand: `python -m tasks.fingerprint`, or `dvc repro`)
+refresh(root)            (`dopsd run` begins with it; by hand: `python -m tasks.planning.fingerprint`, or `dvc repro`)
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pathlib import Path
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
-from tasks.fingerprint import STAGE, Fingerprint, as_json, of, recorded, write
+from tasks.planning.fingerprint import STAGE, Fingerprint, as_json, of, recorded, write
 
 
 def is_recorded(found: Mapping[str, Fingerprint], known: PipelineStage, root: Path) -> bool:

@@ -11,8 +11,8 @@ from PIL.Image import Image
 
 from tasks.dataset import stored
 from tasks.folders import read_rows, write_bytes, write_rows
-from tasks.grid import png
-from tasks.panels import Prompt
+from tasks.scoring.grid import png
+from tasks.scoring.panels import Prompt
 
 _FILE = "panel.jsonl"
 

@@ -11,9 +11,9 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 from dvc.output import Output
 
-from tasks.fingerprint import definitions
 from tasks.pipeline import PLACES, Stage
-from tasks.trees import said
+from tasks.planning.fingerprint import definitions
+from tasks.planning.trees import said
 
 _NOTHING = "(nothing)"
 _WORDS = {"modified": "changed", "deleted": "is missing", "new": "is new", "not in cache": "is lost"}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from PIL.Image import Image
 
-from tasks.drawings import Drawing
-from tasks.judges import Judges
+from tasks.scoring.drawings import Drawing
+from tasks.scoring.judges import Judges
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dopsd.metrics.few_step import curvature
 from dopsd.sampling import Walk, walks
 from tasks.batches import batches
 from tasks.cast import Cast
-from tasks.panels import Prompt
+from tasks.scoring.panels import Prompt
 
 TOGETHER = 128
 """Pictures a model whose velocities are held at a time."""

@@ -13,7 +13,7 @@ import pandas as pd
 from dopsd.metrics.statistics import difference, summary
 from dopsd.recipe import Evaluation
 from tasks.intervals import as_json
-from tasks.sheet import Score
+from tasks.scoring.sheet import Score
 
 
 def compared(scores: Mapping[str, Sequence[Score]], evaluation: Evaluation) -> dict[str, Any]:

@@ -9,9 +9,9 @@ or told (`Reached.warnings`, with file and line): too much rather than too littl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tasks.definitions import STARTUP, Definition, Import, Module
 from tasks.folders import sha256_of_json
-from tasks.syntax import Dynamic
+from tasks.planning.definitions import STARTUP, Definition, Import, Module
+from tasks.planning.syntax import Dynamic
 
 Modules = Mapping[str, Module]
 Target = tuple[str, str]

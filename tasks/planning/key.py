@@ -14,10 +14,10 @@ import yaml
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
-from tasks import fingerprint
-from tasks.fingerprint import CODE, definitions
 from tasks.pipeline import Stage
-from tasks.reasons import flat
+from tasks.planning import fingerprint
+from tasks.planning.fingerprint import CODE, definitions
+from tasks.planning.reasons import flat
 
 Key = Mapping[str, str]
 _LOCK = "dvc.lock"

@@ -1,6 +1,6 @@
 """What this machine computes with, besides our code: versions of libraries, the device, the number format; no torch.
 
-$ python -c "from tasks.installation import numerics, versions; print(versions(['torch']), numerics())"
+$ python -c "from tasks.planning.installation import numerics, versions; print(versions(['torch']), numerics())"
 """
 
 import ctypes

@@ -1,6 +1,6 @@
 """What a stage does, in digests: the code of ours that it reaches, the libraries of that code, the kind of numbers.
 
-    python -m tasks.fingerprint        (writes data/code.json, which DVC compares as params; `dvc repro` calls it)
+    python -m tasks.planning.fingerprint     (writes data/code.json, which DVC compares as params; `dvc repro` does it)
 
 A pure function of the sources and the installation; neither torch nor the stage's code is imported. Its values, its
 inputs and its models are DVC's to compare: params.yaml and the dependencies in dvc.yaml.
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import yaml
 
-from tasks.definitions import Module, read
 from tasks.folders import write_json
-from tasks.installation import numerics, versions
 from tasks.pipeline import STAGES, Stage
-from tasks.reach import Reached, reach
+from tasks.planning.definitions import Module, read
+from tasks.planning.installation import numerics, versions
+from tasks.planning.reach import Reached, reach
 
 CODE = Path("data/code.json")
 STAGE = "fingerprint"
@@ -117,7 +117,9 @@ def recorded_of(stage: Stage, root: Path) -> object:
 def check(stage: Stage, root: Path) -> None:
     """Let a stage run under DVC; raises ValueError where data/code.json is not of the code that is about to run."""
     if recorded_of(stage, root) != of(root)[stage.name].parts():
-        raise ValueError(f"{CODE} is not of the code as it is now: `python -m tasks.fingerprint`, then run again")
+        raise ValueError(
+            f"{CODE} is not of the code as it is now: `python -m tasks.planning.fingerprint`, then run again"
+        )
 
 
 @lru_cache(maxsize=512)  # a flow plans before every stage

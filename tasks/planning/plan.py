@@ -16,17 +16,17 @@ from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
-from tasks import code_record, fingerprint
-from tasks.durations import Expectation, expected
-from tasks.fingerprint import CODE, Fingerprint
-from tasks.installation import numerics
 from tasks.params import check_said, load
 from tasks.pipeline import PLACES, STAGES, Stage
-from tasks.reasons import changed_code, changed_input, changed_params, place_of, word
-from tasks.restorable import may_be_restored, restorable
+from tasks.planning import code_record, fingerprint
+from tasks.planning.durations import Expectation, expected
+from tasks.planning.fingerprint import CODE, Fingerprint
+from tasks.planning.installation import numerics
+from tasks.planning.reasons import changed_code, changed_input, changed_params, place_of, word
+from tasks.planning.restorable import may_be_restored, restorable
+from tasks.planning.selection import Selection
+from tasks.planning.trees import keep
 from tasks.runner import history, located
-from tasks.selection import Selection
-from tasks.trees import keep
 
 
 class Decision(StrEnum):

@@ -9,8 +9,8 @@ from typing import Any
 from PIL.Image import Image
 
 from dopsd.metrics.statistics import jackknife
-from tasks.drawings import Drawing
-from tasks.sheet import Score, pictures
+from tasks.scoring.drawings import Drawing
+from tasks.scoring.sheet import Score, pictures
 
 _MOST_BLOCKS = 64
 

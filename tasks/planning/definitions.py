@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.folders import sha256_of_bytes
-from tasks.syntax import AnyImport, Dynamic, Spelling, is_text
+from tasks.planning.syntax import AnyImport, Dynamic, Spelling, is_text
 
 STARTUP = "<import>"
 """Names the statements that act when the module is imported."""

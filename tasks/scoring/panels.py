@@ -4,7 +4,7 @@
     panel += retention_panel(prompts(Path("panels/retention.txt")))
 
 Prompts are frozen data, one a line, "#" in front of a remark: comparisons of years hold only while they stay.
-P, the panels of concepts that were learnt earlier, are kept by tasks.earlier.
+P, the panels of concepts that were learnt earlier, are kept by tasks.scoring.earlier.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

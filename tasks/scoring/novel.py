@@ -1,7 +1,7 @@
 """Make a panel of novel scenes for a concept, once; then it is frozen data, and evaluate.novel names it.
 
-    python -m tasks.novel --class-noun teapot --out panels/teapot.txt
-    python -m tasks.novel --judge models/Qwen3-VL-8B-Instruct --image photo.png --out panels/teapot.txt
+    python -m tasks.scoring.novel --class-noun teapot --out panels/teapot.txt
+    python -m tasks.scoring.novel --judge models/Qwen3-VL-8B-Instruct --image photo.png --out panels/teapot.txt
 
 Four scenes a concept, as in the paper (arXiv:2605.05204, appendix E). A vision-language model that is shown the
 concept writes them where there is one; what it writes is checked, and templates, drawn by seed, stand in for it.

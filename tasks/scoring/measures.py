@@ -11,10 +11,10 @@ from typing import Any
 from PIL.Image import Image
 
 from dopsd.metrics import few_step
-from tasks.drawings import Drawing
-from tasks.panels import Prompt
-from tasks.sets import of_sets
-from tasks.sheet import Score, Sheet, pictures
+from tasks.scoring.drawings import Drawing
+from tasks.scoring.panels import Prompt
+from tasks.scoring.sets import of_sets
+from tasks.scoring.sheet import Score, Sheet, pictures
 
 
 def measured(sheet: Sheet, metrics: Sequence[str]) -> list[Score]:

@@ -1,0 +1,1 @@
+"""How models are compared: panels of prompts, drawings, judges, what each metric measures, and the grid."""
