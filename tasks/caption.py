@@ -15,10 +15,11 @@ from tasks.batches import batches
 from tasks.caption_text import with_placeholder
 from tasks.dataset import stored
 from tasks.folders import write_manifest
-from tasks.params import Caption, Params
+from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.progress import track
 from tasks.rows import CaptionRow, ImageRow
+from tasks.sections import Caption
 from tasks.shelf import Shelf, store, tell
 from tasks.store import key_of
 

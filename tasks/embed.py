@@ -19,10 +19,11 @@ from tasks.batches import batches
 from tasks.dataset import Pair, dataset
 from tasks.entries import Kind, Origin, assembled
 from tasks.folders import Row, sha256_of_file, write_manifest, write_rows
-from tasks.params import Embed, Params
+from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.progress import track
 from tasks.readings import readings
+from tasks.sections import Embed
 from tasks.shelf import Shelf, store, tell
 
 Load = Callable[[], Encoder]

@@ -15,11 +15,12 @@ from tasks import rows
 from tasks.caption_text import written
 from tasks.duplicates import near, perceptual_hash
 from tasks.folders import sha256_of_bytes, write_bytes, write_manifest
-from tasks.params import Ingest, Params
+from tasks.params import Params
 from tasks.picture import Limits, Unusable, decoded
 from tasks.pipeline import Room
 from tasks.progress import track
 from tasks.rows import ImageRow, QuarantineRow
+from tasks.sections import Ingest
 from tasks.source import SourceFile, files
 
 CAPTION_SUFFIX = ".txt"

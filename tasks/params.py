@@ -11,133 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from dopsd.recipe import JUDGED, Evaluation, Margins, Probing, Training
+from dopsd.recipe import Probing, Training
+from tasks.sections import Caption, Compare, Embed, Evaluate, Ingest, Models, Register
 
 PARAMS_FILE = "params.yaml"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Models(_Section):
-    """The family, and a folder in the layout of the hub for each model; no defaults: params.yaml chooses.
-
-    Two are for baselines alone, and may stay empty: `undistilled` is what the base was distilled from (sft-parent),
-    `dedistillation` the folder of an adapter that undoes the distillation (sft-adapter).
-    """
-
-    family: str
-    base: str
-    vlm: str
-    dino: str
-    clip: str
-    undistilled: str = ""
-    dedistillation: str = ""
-
-
-class Ingest(_Section):
-    """What may enter the dataset. Megabytes are decimal; captions are counted in characters."""
-
-    source: str
-    max_megabytes: float = Field(64, gt=0)
-    max_megapixels: float = Field(64, gt=0)
-    min_side_px: int = Field(16, ge=1)
-    max_caption_characters: int = Field(2000, ge=1)
-    near_duplicates: Literal["keep", "drop"] = "keep"
-    near_duplicate_bits: int = Field(4, ge=0, le=64)
-
-
-class Caption(_Section):
-    """How the vision-language model is asked for what nobody wrote; `placeholder` stands for the new concept."""
-
-    instruction: str = "Describe this image in one sentence."
-    placeholder: str = Field("[V]", min_length=1)
-    batch_size: int = Field(8, ge=1)
-
-
-class Embed(_Section):
-    """The side of the square picture that everything learns at, and how many are encoded at once.
-
-    `teacher_context` is how the teacher is shown the picture: "vlm" (read with the caption), "reference" (latents, for
-    a family that edits) or "both"; "auto" is the family's usual way. `teacher_image` is which picture: the "target", or
-    "another" of the dataset with the target's caption, each paired with one by `pairing_seed`. `class_noun` says what
-    the concept is ("star"): dreambooth and pso learn beside it what the class looked like before; empty for the others.
-    """
-
-    image_side_px: int = Field(1024, ge=8)
-    batch_size: int = Field(8, ge=1)
-    teacher_context: Literal["auto", "vlm", "reference", "both"] = "auto"
-    teacher_image: Literal["target", "another"] = "target"
-    pairing_seed: int = Field(0, ge=0)
-    class_noun: str = ""
-
-
-_NEEDS = {
-    "lpips_d": ("lpips",), "fid": ("inception",), "kid": ("inception",), "vlm_j": ("judge",), "quality_s": ("judge",),
-    "aesthetic_s": ("judge",), "geneval": ("segmenter", "geneval"), "dpg": ("judge", "dpg"),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluate(Evaluation):
-    """How models are compared, and on what: two files of prompts, one a line.
-
-    `novel` puts the concept into new scenes, `retention` holds what must not change; so many training captions are said
-    in other words. `class_noun` says what the concept is ("star") in words that any model knows; `kind` tells an
-    object from a style. `earlier` are folders of panels that evaluate wrote for concepts learnt before.
-
-    Some metrics need more, each a folder or a hub id: lpips_d needs `lpips`, fid and kid `inception`, geneval
-    `segmenter` and the benchmark's file `geneval`, vlm_j, quality_s and aesthetic_s `judge`, dpg `judge` and its file
-    `dpg`.
-    """
-
-    novel: str
-    retention: str
-    num_rewrites: int = Field(16, ge=1)
-    class_noun: str = ""
-    kind: Literal["object", "style"] = "object"
-    earlier: tuple[str, ...] = ()
-    lpips: str = ""
-    inception: str = ""
-    judge: str = ""
-    segmenter: str = ""
-    geneval: str = ""
-    dpg: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse metrics whose model is not named, and a choice that the gate cannot judge by."""
-        super().__post_init__()
-        for metric in self.metrics:
-            for key in _NEEDS.get(metric, ()):
-                if not getattr(self, key):
-                    raise ValueError(f"{key} is missing and metrics ask for {metric}: name a folder or a hub id")
-        if missing := [metric for metric in JUDGED if metric not in self.metrics]:
-            raise ValueError(f"metrics leave {missing[0]} out, which the gate judges by: add it")
-
-
-class Register(_Section):
-    """The name in the registry, and what the gate lets go."""
-
-    model: str = Field("dopsd", pattern=r"^[\w.-]+$")
-    margins: Margins = Margins()
-
-
-class Compare(_Section):
-    """What `dopsd compare` compares on: a folder of concepts, and a command that makes it where it is missing.
-
-    `families` says for another family than that of `models` which folders it has: `base`, `undistilled` and so on.
-    """
-
-    concepts: str = "data/concepts"
-    drawn_by: str = ""
-    families: Mapping[str, Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True)

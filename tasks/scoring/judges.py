@@ -13,7 +13,7 @@ from PIL.Image import Image
 
 from dopsd.metrics.catalogue import metric
 from dopsd.placement import fastest
-from tasks.params import Evaluate
+from tasks.sections import Evaluate
 
 
 class Judges:

@@ -121,9 +121,7 @@ def test_a_file_that_is_no_python_is_named() -> None:
 
 
 def test_all_of_this_repository_can_be_followed_and_torch_is_not_imported() -> None:
-    script = (
-        "import sys; from tasks import fingerprint; fingerprint.main(); assert not {'torch', 'numpy'} & {*sys.modules}"
-    )
+    script = "import sys; from tasks.planning import fingerprint; fingerprint.main(); assert not {'torch', 'numpy'} & {*sys.modules}"
     script = script.replace("fingerprint.main()", "found = fingerprint.of(fingerprint.Path())")
     told = "print(sorted({warning for one in found.values() for warning in one.warnings}))"
     ended = subprocess.run(
@@ -157,7 +155,7 @@ def test_a_stage_under_dvc_refuses_to_run_on_the_fingerprint_of_other_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = FakeWorkspace.at(tmp_path)
-    with pytest.raises(ValueError, match=r"python -m tasks\.fingerprint"):
+    with pytest.raises(ValueError, match=r"python -m tasks\.planning\.fingerprint"):
         check(stage("train"), tmp_path)
     assert write(of(tmp_path), tmp_path)
     check(stage("train"), tmp_path)

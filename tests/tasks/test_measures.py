@@ -14,11 +14,11 @@ from dopsd.gate import CHECKS
 from dopsd.metrics.geneval import GenEval, Order
 from dopsd.metrics.judge import Mark
 from dopsd.recipe import JUDGED
-from tasks.params import Evaluate
 from tasks.scoring.drawings import Drawing
 from tasks.scoring.measures import measured
 from tasks.scoring.panels import Prompt, benchmark_panel
 from tasks.scoring.sheet import Sheet
+from tasks.sections import Evaluate
 
 SEEDS = (0, 1)
 

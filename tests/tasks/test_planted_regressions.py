@@ -18,13 +18,13 @@ from recipes.tiny.drawing import draw
 from recipes.tiny.pictures import as_image
 from recipes.tiny.world import Scene, all_concepts, caption, scene_of
 from tasks.intervals import from_json
-from tasks.params import Evaluate
 from tasks.scoring.drawings import Drawing
 from tasks.scoring.judges import Judges
 from tasks.scoring.measures import measured
 from tasks.scoring.panels import Prompt
 from tasks.scoring.scores import compared
 from tasks.scoring.sheet import Sheet
+from tasks.sections import Evaluate
 
 MODELS = Path(__file__).parents[2] / "models"
 SEEDS = (0, 1)

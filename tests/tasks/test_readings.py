@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tasks.dataset import Pair
-from tasks.params import Embed, Params, load
+from tasks.params import Params, load
 from tasks.readings import readings
+from tasks.sections import Embed
 
 PAIRS = [Pair(f"id{n}", f"{n}.png", f"a [V] star on colour {n}", Path(f"{n}.png"), 40) for n in range(5)]
 ROOT = Path(__file__).parents[2]
