@@ -7,13 +7,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # a tool's own command with our settings; both databases are set up here, or the first run would wait for that
 SETTLED := $(BIN)/python -m tasks.environment
 
-.PHONY: run test check base clean
+.PHONY: run test test-slow check base clean
 
 run: .venv/installed            ## from the sample images to a registered adapter; then edit params.yaml
 	@$(BIN)/dopsd run
 
 test: .venv/installed-dev       ## all tests
 	@$(BIN)/python -m pytest
+
+test-slow: .venv/installed-dev  ## what takes longer: every pair of changes that the plan is tried with
+	@$(BIN)/python -m pytest -m slow
 
 check: .venv/installed-dev      ## style, types, direction of imports, dvc.yaml
 	$(BIN)/ruff check .
