@@ -22,7 +22,7 @@ DIGEST = "0" * 32 + ".dir"
 RECORD = Lineage(
     git_commit="c" * 40, is_git_clean=True, dataset=DIGEST, num_images=10, captions=DIGEST, embeddings=DIGEST,
     base=f"base@{DIGEST}", models={"base": f"base@{DIGEST}"}, parent="base", params=resolved(parse(PARAMS)),
-    environment_lock="e" * 64, dvc_lock="d" * 64, adapter="", is_weak_teacher_accepted=False,
+    environment_lock="e" * 64, dvc_lock="d" * 64, adapter="", is_weak_teacher_accepted=False, upstream="fresh",
     scores={"models": {"base": {"concept/dino_d@x": {"mean": 0.5, "low": 0.4, "high": 0.6}}}, "differences": {}},
 )  # fmt: skip
 
