@@ -18,8 +18,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, weight in network.named_parameters():
         if name.startswith("lin"):
             weight.data.fill_(1.0)
-    network.save_pretrained(tmp_path_factory.mktemp("models") / "small-lpips")
-    return tmp_path_factory.getbasetemp() / "models0" / "small-lpips"
+    folder = tmp_path_factory.mktemp("models") / "small-lpips"
+    network.save_pretrained(folder)
+    return folder
 
 
 def test_lpips_is_a_distance(folder: Path, picture: Callable[[int], Image.Image]) -> None:

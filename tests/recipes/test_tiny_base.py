@@ -29,13 +29,19 @@ def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers) -> Non
 
 
 def test_the_deployed_model_follows_prompts(numbers: Numbers) -> None:
-    assert numbers.deployed_4_steps.follows_prompt.low > 0.6
+    assert numbers.deployed_4_steps.follows_prompt.low > 0.75
 
 
 def test_four_distilled_steps_are_as_good_as_32_of_the_parent(numbers: Numbers) -> None:
     deployed, parent = numbers.deployed_4_steps, numbers.parent_32_steps
     assert deployed.follows_prompt.high > parent.follows_prompt.mean
     assert deployed.clip_s.high > parent.clip_s.mean
+
+
+def test_four_steps_of_the_parent_are_worse_than_its_32(numbers: Numbers) -> None:
+    assert numbers.parent_blurs.high < 0
+    assert numbers.parent_4_steps.frechet > 1.2 * numbers.parent_32_steps.frechet
+    assert numbers.parent_4_steps.frechet > numbers.deployed_4_steps.frechet
 
 
 def test_a_shown_picture_brings_the_teacher_nearer_than_words_can(numbers: Numbers) -> None:
