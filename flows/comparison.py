@@ -38,7 +38,8 @@ class Question:
 
 def compare(question: Question, params: Params, about: str, out: Path, console: Console) -> None:
     """Answer the question into `out`/report.md; raises what a cell raised, once all others are finished."""
-    known = {concept.name: concept for concept in (*question.tuning_concepts, *question.concepts)}
+    tuning = question.tuning_concepts if len(question.rates) > 1 else ()
+    known = {concept.name: concept for concept in (*tuning, *question.concepts)}
     with _pool(question.workers) as pool:
         folders = [cells.lay_out_concept(concept, params, out) for concept in known.values()]
         _all_done(pool, prepare, folders, "concepts")

@@ -17,7 +17,7 @@ import yaml
 from dopsd.pretrained import revision
 from dopsd.recipe import Method
 from tasks.comparison.concepts import Concept
-from tasks.folders import read_json, sha256_of_folder, sha256_of_json, write_json, write_text
+from tasks.folders import read_json, sha256_of_file, sha256_of_folder, sha256_of_json, write_json, write_text
 from tasks.params import Params, resolved
 from tasks.pipeline import PLACES
 
@@ -79,13 +79,19 @@ def lay_out(cell: Cell, concept: Concept, params: Params, out: Path) -> Path:
     return folder
 
 
+def source_identity(folder: Path) -> str:
+    """Digest what decides what a concept prepares: params, the weights of its models, its images and captions."""
+    said = _params(folder)
+    numbers = [said[section] for section in ("caption", "embed", "probe")]
+    return sha256_of_json([numbers, said["train"]["num_steps"], _models(said), sha256_of_folder(_source(said))])
+
+
 def identity(folder: Path) -> str:
     """Digest what decides a cell's numbers: its params, the weights of its models, what its concept prepared."""
-    said = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    models = {key: revision(Path(path)) for key, path in said["models"].items() if key != "family" and path}
+    said = _params(folder)
     parts = [sha256_of_folder(folder / PLACES[place]) for place in PREPARED]
-    numbers = {section: said[section] for section in ("train", "evaluate", "embed")}
-    return sha256_of_json([numbers, models, parts, said["models"]["family"]])
+    parts += [sha256_of_file(Path(said["evaluate"][panel])) for panel in ("novel", "retention")]
+    return sha256_of_json([[said[section] for section in ("train", "evaluate", "embed")], _models(said), parts])
 
 
 def finished(folder: Path) -> Record | None:
@@ -116,6 +122,21 @@ def _about(concept: Concept, params: Params, shared: Path) -> dict[str, Any]:
         },
         "register": said["register"] | {"model": f"{said['register']['model']}-compare"},
     }
+
+
+def _params(folder: Path) -> dict[str, Any]:
+    said: dict[str, Any] = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    return said
+
+
+def _source(said: Mapping[str, Any]) -> Path:
+    return Path(said["ingest"]["source"])
+
+
+def _models(said: Mapping[str, Any]) -> dict[str, str]:
+    """Name the family and the weights of every model by digest: where their folders lie does not count."""
+    paths = {key: path for key, path in said["models"].items() if key != "family" and path}
+    return {"family": said["models"]["family"]} | {key: revision(Path(path)) for key, path in paths.items()}
 
 
 def _write_params(folder: Path, said: Mapping[str, Any]) -> None:

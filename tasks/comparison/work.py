@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from tasks import weak_teacher
-from tasks.comparison.cells import PREPARED, finish, finished
+from tasks.comparison.cells import finish, finished, source_identity
 from tasks.environment import settle
+from tasks.folders import read_json, write_json
 from tasks.pipeline import PLACES, stage
 from tasks.runner import RUNS, run
 
@@ -19,12 +20,15 @@ PREPARING = ("ingest", "caption", "embed", "probe")
 
 
 def prepare(folder: Path) -> None:
-    """Bring images, captions, embeddings and the probe of a concept about, unless they are there."""
+    """Bring images, captions, embeddings and the probe of a concept about, unless they are there already."""
     torch.set_num_threads(1)
-    if all((folder / PLACES[place]).exists() for place in PREPARED):
+    record, wanted = folder / "concept.json", {"identity": source_identity(folder)}
+    if record.is_file() and read_json(record) == wanted:
         return
+    record.unlink(missing_ok=True)
     for name in PREPARING:
         run(stage(name), folder)
+    write_json(record, wanted)
 
 
 def work(folder: Path) -> None:
