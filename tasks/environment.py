@@ -22,6 +22,8 @@ DEFAULTS: Mapping[str, str] = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
+    # Threads of one process wait for each other: on two busy cores two of them were five times slower than one.
+    "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 4)),
     "PYTHONWARNINGS": "ignore",  # users' terminals; the tests run with warnings as errors
     "GIT_PYTHON_REFRESH": "quiet",
 }
