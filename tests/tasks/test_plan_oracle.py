@@ -19,7 +19,7 @@ from tasks.planning.plan import Decision, Plan, plan
 from tests.fake_workspace import FakeWorkspace, body
 from tests.tasks.oracle import MUTATIONS, World, settled
 
-SAMPLED, ALL_PAIRS = 6, 200
+SAMPLED, ALL_PAIRS = 2, 200
 NOTHING = {
     "nothing", "comment edited", "docstring edited", "helper edited that nobody calls", "store entry corrupted",
     "store entry deleted",
