@@ -4,7 +4,6 @@
 >>> denoiser = model.load(family("z-image"), fastest())
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from dopsd.family import Denoiser, Family
 from dopsd.objective import objective
 from dopsd.placement import Placement
 from dopsd.pretrained import named
+from tasks.folders import sha256_of_file
 from tasks.params import PARAMS_FILE, Params
 
 
@@ -46,7 +46,7 @@ def beneath(params: Params, base: Path) -> Beneath:
         fused = _place("dedistillation", params, f"the folder of a de-distillation adapter ({FILE})")
         if not (fused / FILE).is_file():
             raise FileNotFoundError(f"{fused} has no {FILE}: name {PARAMS_FILE}'s models.dedistillation rightly")
-        digest = hashlib.sha256((fused / FILE).read_bytes()).hexdigest()
+        digest = sha256_of_file(fused / FILE)
         return Beneath(base, fused, f"{named(base)}+{fused.name}@{digest[:12]}", is_deployed=False)
     return Beneath(base, None, named(base), is_deployed=True)
 

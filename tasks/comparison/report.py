@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -69,7 +68,6 @@ def _costs(costs: Mapping[str, Sequence[float]]) -> str:
 
 def _trade(scores: Table) -> bytes:
     """Draw likeness against what was kept: the best are at the upper left; base shows where we came from."""
-    mpl.use("Agg")
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.subplots()
     for method, rows in scores.items():
