@@ -12,8 +12,8 @@ SETTLED := $(BIN)/python -m tasks.environment
 run: .venv/installed            ## from the sample images to a registered adapter; then edit params.yaml
 	@$(BIN)/dopsd run
 
-test: .venv/installed-dev       ## all tests
-	@$(BIN)/python -m pytest
+test: .venv/installed-dev       ## all tests, a file to a process
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: .venv/installed-dev  ## what takes longer: every pair of changes that the plan is tried with
 	@$(BIN)/python -m pytest -m slow

@@ -5,7 +5,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import torch
 
 from recipes.tiny.drawing import draw
 from recipes.tiny.measure import Numbers, as_json, measure
@@ -16,12 +15,7 @@ _DOCS = Path("docs")
 
 @pytest.fixture(scope="module")
 def numbers() -> Numbers:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)  # long products: the one place of the suite where two threads are worth it
-    try:
-        return measure("z-image", Path("models"))
-    finally:
-        torch.set_num_threads(threads)
+    return measure("z-image", Path("models"))
 
 
 def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers) -> None:
