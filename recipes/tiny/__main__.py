@@ -20,6 +20,7 @@ from transformers import Qwen3VLForConditionalGeneration
 from dopsd.family import Network
 from recipes.tiny import architecture, flux2_klein, shipment, z_image
 from recipes.tiny.autoencoder import fit_autoencoder
+from recipes.tiny.dedistillation import fit_dedistillation
 from recipes.tiny.denoiser import fit_denoiser
 from recipes.tiny.distillation import fit_student
 from recipes.tiny.drawing import draw
@@ -79,14 +80,16 @@ def refine(
 
 
 def _fit(line: Line, shared: Shared, runs: Path, models: Path, *, size: float, start: Network | None = None) -> None:
-    """Fit the parent of a line, distil it, ship both."""
+    """Fit the parent of a line, distil it, learn how to undo that, ship all three."""
     vae: Any = line.autoencoder(shared.vae)
     rows = line.pool(runs, vae, shared.vlm, rows=max(1, int(_ROWS * size)))
     parent = fit_denoiser(runs, line, rows, size=size, start=start)
     student = fit_student(runs, line, parent, rows, size=size)
+    dedistilled = fit_dedistillation(runs, line, student, rows, size=size)
     if rank() == 0:
         shipment.ship_pipeline(models / f"{line.name}-parent", line, parent, vae, shared.vlm, is_distilled=False)
         shipment.ship_pipeline(models / line.name, line, student, vae, shared.vlm, is_distilled=True)
+        shipment.ship_adapter(models / f"{line.name}-dedistillation", line, dedistilled)
 
 
 def _settle(device: str, runs: Path) -> None:

@@ -4,7 +4,7 @@ First on states of the parent's own trajectories, made once; then on states that
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,12 +19,17 @@ from recipes.tiny.line import Line, Pool
 
 STEPS, FINE = 4, 8
 """Deployed steps, and the parent's steps within each of them: 32 in all."""
-_CHUNK = 64
+CHUNK = 64
 
 
 def shifted(levels: Tensor, shift: float) -> Tensor:
     """Bend uniform noise levels towards noise, as the schedulers do."""
     return shift * levels / (1 + (shift - 1) * levels)
+
+
+def deployed_grid(shift: float) -> Tensor:
+    """List the noise levels of the deployed steps, shape (STEPS + 1,)."""
+    return shifted(torch.linspace(1, 0, STEPS + 1), shift)
 
 
 def fine_grid(index: int, shift: float) -> Tensor:
@@ -41,15 +46,19 @@ def walk(denoiser: Denoiser, x: Tensor, sigmas: Tensor, contexts: list[Context])
 
 
 def trajectories(folder: Path, line: Line, parent: Network, pool: Pool, *, rows: int) -> Tensor:
-    """Make the parent's states at the deployed levels that `folder` lacks, and read them, (rows, 5, *latent shape).
+    """Give the parent's states at the deployed levels, (rows, 5, *latent shape).
 
-    Even rows read words alone, odd rows see an image too. Each process makes its share.
+    Even rows read words alone, odd rows see an image too.
     """
-    shards = {start: folder / "trajectories" / f"{start}.safetensors" for start in range(0, rows, _CHUNK)}
+    return drawn_once(folder / "trajectories", rows, lambda some: _trajectory(line, parent, pool, some))
+
+
+def drawn_once(folder: Path, rows: int, draw: Callable[[Sequence[int]], Tensor]) -> Tensor:
+    """Draw the rows that `folder` lacks, and read all, (rows, ...); each process draws its share."""
+    shards = {start: folder / f"{start}.safetensors" for start in range(0, rows, CHUNK)}
     for start in list(shards)[rank() :: processes()]:
         if not shards[start].exists():
-            states = _trajectory(line, parent, pool, range(start, start + _CHUNK))
-            save_atomically({"states": states.half()}, shards[start])
+            save_atomically({"states": draw(range(start, start + CHUNK)).half()}, shards[start])
     if dist.is_initialized():
         dist.barrier()
     return torch.cat([load_file(shard, device=str(torch.get_default_device()))["states"] for shard in shards.values()])
@@ -70,8 +79,8 @@ def _read(pool: Pool, rows: Sequence[int]) -> list[Context]:
 def fit_student(folder: Path, line: Line, parent: Network, pool: Pool, *, size: float, batch: int = 32) -> Network:
     """Fit a copy of the parent: `350 * size` steps on `1280 * size` trajectories, `60 * size` on its own states."""
     student, teacher = line.around(copy.deepcopy(parent)), line.around(parent)
-    states = trajectories(folder, line, parent, pool, rows=_CHUNK * max(1, int(20 * size)))
-    deployed = shifted(torch.linspace(1, 0, STEPS + 1), line.shift)
+    states = trajectories(folder, line, parent, pool, rows=CHUNK * max(1, int(20 * size)))
+    deployed = deployed_grid(line.shift)
 
     def regress(x: Tensor, target: Tensor, index: Tensor, contexts: list[Context]) -> Tensor:
         sigma, following = deployed[index], deployed[index + 1]

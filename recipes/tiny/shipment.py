@@ -2,6 +2,7 @@
 
 models/tiny-z-image, tiny-flux2-klein  what `from_pretrained` of their pipelines reads: the 4-step models
 models/tiny-...-parent                 the undistilled model that each was distilled from
+models/tiny-...-dedistillation         the adapter that undoes that, for train.method sft-adapter
 models/tiny-qwen3-vl                   captioner, and the teacher's eyes
 models/tiny-dino, tiny-clip            what the scores look with
 """
@@ -16,6 +17,8 @@ from torch import nn
 from transformers import CLIPModel, DINOv3ViTModel, Qwen3VLForConditionalGeneration
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from dopsd.adapter import save_adapter
+from dopsd.families.catalogue import family
 from dopsd.family import Network
 from recipes.tiny.architecture import SIDE
 from recipes.tiny.line import Line
@@ -32,6 +35,11 @@ def ship_pipeline(
     pipeline = line.pipeline(_half(network), _half(vae), vlm, is_distilled=is_distilled)
     pipeline.text_encoder.half()  # its own copy of the VLM's language half
     pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def ship_adapter(folder: Path, line: Line, network: Network) -> None:
+    """Write the adapter that `network` wears, as diffusers reads it."""
+    save_adapter(network, folder, family(line.family).pipeline)
 
 
 def ship_vlm(folder: Path, vlm: Qwen3VLForConditionalGeneration) -> None:

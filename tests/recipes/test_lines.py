@@ -1,5 +1,6 @@
 """Both families of the recipe are fitted on what they are deployed with."""
 
+import copy
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -9,13 +10,15 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderKLFlux2, Flux2KleinPipeline
 from transformers import Qwen3VLForConditionalGeneration
 
+from dopsd.adapter import fuse_
 from dopsd.families.catalogue import family
-from recipes.tiny import flux2_klein, pool, z_image
+from recipes.tiny import dedistillation, distillation, flux2_klein, pool, z_image
 from recipes.tiny.autoencoder import pictures
+from recipes.tiny.dedistillation import fit_dedistillation
 from recipes.tiny.distillation import FINE, STEPS, fine_grid, shifted
 from recipes.tiny.line import Line, Shared
 from recipes.tiny.pictures import as_image
-from recipes.tiny.shipment import ship_pipeline
+from recipes.tiny.shipment import ship_adapter, ship_pipeline
 from recipes.tiny.vision_language import chat
 
 SHAPES = {"z-image": (8, 10, 10), "flux2-klein": (32, 5, 5)}
@@ -94,3 +97,23 @@ def test_everything_the_world_says_can_be_read_whole() -> None:
     tokens = flux2_klein.klein_tokenizer()
     texts = [text for row in pool.shard(0)[:500] for text in (row.words, row.placeholder)]
     assert max(len(tokens(chat(text, shows_image=False)).input_ids) for text in texts) <= tokens.model_max_length
+
+
+def test_a_dedistillation_adapter_is_fitted_and_shipped_as_the_method_reads_it(
+    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_SHARD", 10)
+    monkeypatch.setattr(distillation, "CHUNK", 4)
+    monkeypatch.setattr(dedistillation, "CHUNK", 4)
+    line, student = z_image.LINE, z_image.transformer()
+    rows = line.pool(tmp_path, shared.vae, shared.vlm, rows=10)
+    fitted = fit_dedistillation(tmp_path, line, student, rows, size=0.01, batch=4)
+    ship_adapter(tmp_path / "adapter", line, fitted)
+    fused = copy.deepcopy(student)
+    fuse_(fused, tmp_path / "adapter", family(line.family).pipeline)
+    x, contexts = torch.randn(2, *SHAPES["z-image"]), rows.contexts([0, 1], with_image=[False, False])
+    sigma = torch.full((2,), 0.5)
+    with torch.no_grad():
+        worn, merged, bare = (line.around(one).velocity(x, sigma, contexts) for one in (fitted, fused, student))
+    assert torch.allclose(worn, merged, atol=1e-5)
+    assert not torch.allclose(worn, bare, atol=1e-5)
