@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows import key, plan_table
+from flows import key, plan_table, trigger
 from flows.compare import compare
 from flows.mistakes import mistakes_told, told
 from flows.summary import Outcome, Summary
@@ -32,6 +32,7 @@ from tasks.runner import only_writer, sources
 ROOT = Path()
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(key.app, name="key")
+app.add_typer(trigger.app, name="trigger")
 app.command()(compare)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
