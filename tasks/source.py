@@ -47,18 +47,23 @@ class SourceFile:
 
 def files(folder: Path, max_bytes: int) -> Iterator[SourceFile]:
     """List every file below `folder`, by name; members of an archive are readable until the next file is asked for."""
-    for path in sorted(_paths(folder), key=lambda path: path.relative_to(folder).as_posix()):
-        file = SourceFile(_shown(path.relative_to(folder).as_posix()), partial(_bytes_of, path, max_bytes))
-        if file.is_skipped or not path.name.lower().endswith(ARCHIVES) or not path.is_file():
-            yield file
-            continue
-        try:
-            yield from _members(path, file.name, max_bytes)
-        except _BROKEN as error:
-            yield SourceFile(file.name, partial(_refuse, f"the archive is broken: {error}", "pack it again"))
+    for path in sorted(paths(folder), key=lambda path: path.relative_to(folder).as_posix()):
+        yield from files_of(path, folder, max_bytes)
 
 
-def _paths(folder: Path) -> Iterator[Path]:
+def files_of(path: Path, folder: Path, max_bytes: int) -> Iterator[SourceFile]:
+    """List what one path of the folder holds: itself, or the members of an archive."""
+    file = SourceFile(_shown(path.relative_to(folder).as_posix()), partial(_bytes_of, path, max_bytes))
+    if file.is_skipped or not path.name.lower().endswith(ARCHIVES) or not path.is_file():
+        yield file
+        return
+    try:
+        yield from _members(path, file.name, max_bytes)
+    except _BROKEN as error:
+        yield SourceFile(file.name, partial(_refuse, f"the archive is broken: {error}", "pack it again"))
+
+
+def paths(folder: Path) -> Iterator[Path]:
     """Walk without following linked folders, which could lead in circles: a linked folder is listed as if a file."""
     for parent, folders, names in os.walk(folder, onerror=_raise):
         linked = [name for name in folders if (Path(parent) / name).is_symlink()]

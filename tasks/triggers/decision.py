@@ -31,7 +31,7 @@ class Wait:
 def decide(policy: Policy, state: State, now: datetime) -> Fire | Wait:
     """Decide at `now`; asked again at `until` with the same state, it fires."""
     if state.open_run is not None:
-        return Wait(f"{state.open_run} is under way")
+        return Wait(f"{state.open_run.run} is under way")
     if state.oldest is None or state.newest is None:
         return Wait("no new image")
     due = _due(policy, state, state.oldest, state.newest)

@@ -41,7 +41,7 @@ def simulate(policy: Policy, history: Iterable[Event], run_takes: timedelta) -> 
         while coming and coming[-1].at <= now:
             state.follow(coming.pop())
         if state.open_run is not None and now >= fires[-1].at + run_takes:
-            state.follow(Ended(at=now, run=state.open_run, outcome="completed"))
+            state.follow(Ended(at=now, run=state.open_run.run, outcome="completed"))
         decision = decide(policy, state, now)
         if isinstance(decision, Fire):
             fires.append(Fired(at=now, run=run_name("run", state), images=decision.images, reason=decision.reason))

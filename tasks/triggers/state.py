@@ -17,7 +17,7 @@ class State:
     waiting: dict[str, Arrived] = field(default_factory=dict)
     taken: dict[str, Arrived] = field(default_factory=dict)
     trained: set[str] = field(default_factory=set)
-    open_run: str | None = None
+    open_run: Fired | None = None
     fired_at: list[datetime] = field(default_factory=list)
     ended_at: datetime | None = None
     oldest: datetime | None = None
@@ -50,16 +50,16 @@ class State:
 
     def _fire(self, event: Fired) -> None:
         if self.open_run is not None:
-            raise ValueError(f"{event.run} began while {self.open_run} was open: two watchers wrote one history")
+            raise ValueError(f"{event.run} began while {self.open_run.run} was open: two watchers wrote one history")
         if strange := set(event.images) - self.waiting.keys():
             raise ValueError(f"{event.run} takes {len(strange)} images that do not wait: the history lost their lines")
         self.taken = {image: self.waiting.pop(image) for image in event.images}
-        self.open_run = event.run
+        self.open_run = event
         self.fired_at.append(event.at)
         self._measure()
 
     def _end(self, event: Ended) -> None:
-        if event.run != self.open_run:
+        if self.open_run is None or event.run != self.open_run.run:
             return
         if event.outcome == "completed":
             self.trained |= self.taken.keys()

@@ -57,7 +57,7 @@ def lived(policy: Policy, happened: list[Event], fails: list[bool], run_takes: t
         while coming and coming[0].at <= now:
             write(coming.pop(0))
         if state.open_run and now >= state.fired_at[-1] + run_takes:
-            write(Ended(at=now, run=state.open_run, outcome="failed" if fails and fails.pop() else "completed"))
+            write(Ended(at=now, run=state.open_run.run, outcome="failed" if fails and fails.pop() else "completed"))
         decision = decide(policy, state, now)
         if isinstance(decision, Fire):
             write(Fired(at=now, run=run_name("run", state), images=decision.images, reason=decision.reason))

@@ -1,0 +1,62 @@
+"""What a run will learn beside what it knows: files copied out of the inbox, byte for byte as they were validated.
+
+    stage(inbox, images, folder / "batches" / "new-images-0007")        the watcher, when a run is due
+    admit(folder / "batches", source / "new-images")                    the run, before its first stage
+
+Between the two nobody can change what a run learns, and a batch whose run never came is admitted with the next one.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from tasks.folders import staged_folder, staged_name, write_bytes
+from tasks.source import paths
+from tasks.triggers.events import Arrived
+from tasks.triggers.inbox import Inbox, at
+from tasks.triggers.validation import CAPTION_SUFFIX
+
+
+def stage(inbox: Inbox, images: Iterable[Arrived], batch: Path) -> frozenset[str] | None:
+    """Copy the files of `images` and the captions that are new; gives their names, None where one changed meanwhile."""
+    names = frozenset(image.file for image in images) | inbox.new_captions()
+    names |= {caption for name in names if (caption := _caption(name)) in inbox.looked}
+    with staged_folder(batch) as folder:
+        is_whole = all(_copied(inbox, name, folder) for name in sorted(names))
+    if is_whole:
+        return names
+    shutil.rmtree(batch)
+    return None
+
+
+def admit(batches: Path, source: Path) -> int:
+    """Move the batches into the folder that ingest reads, oldest first; gives the number of files. Repeating is safe.
+
+    A file of the same name from an earlier batch is replaced, as it was in the inbox.
+    """
+    count = 0
+    for batch in sorted(batches.glob("[!.]*")):
+        for path in sorted(paths(batch)):
+            write_bytes(source / path.relative_to(batch), path.read_bytes())
+            count += 1
+        gone = staged_name(batch)
+        batch.rename(gone)
+        shutil.rmtree(gone)
+    return count
+
+
+def _caption(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(CAPTION_SUFFIX))
+
+
+def _copied(inbox: Inbox, name: str, folder: Path) -> bool:
+    """Copy one file; tells whether it was, before and after, what was looked into."""
+    looked, source, target = inbox.looked.get(name), inbox.path(name), folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if looked is None or not looked.is_same(at(source)):
+        return False
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        return False
+    return looked.is_same(at(source))

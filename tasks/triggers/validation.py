@@ -1,0 +1,56 @@
+"""Whether a file that arrived can be trained on, by the rules that ingest goes by, and by one that it needs no longer.
+
+for event in validated(Path("inbox/pack.zip"), Path("inbox"), params.ingest, now): ...
+"""
+
+import os
+import tarfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from tasks.picture import Limits, Unusable, decoded
+from tasks.sections import Ingest
+from tasks.source import SourceFile, files_of
+from tasks.triggers.events import Arrived, Event, Refused
+
+CAPTION_SUFFIX = ".txt"
+_TAR_END = bytes(1024)
+
+
+def validated(path: Path, folder: Path, settings: Ingest, now: datetime) -> Iterator[Event]:
+    """Tell of every image in a file, or why there is none; captions and hidden files go without a word."""
+    if _is_cut(path):
+        yield Refused(at=now, file=named(path, folder), reason="the archive has no end: its upload stopped, or goes on")
+        return
+    for file in files_of(path, folder, int(settings.max_megabytes * 1e6)):
+        if not file.is_skipped and not file.name.lower().endswith(CAPTION_SUFFIX):
+            yield _judged(file, named(path, folder), settings, now)
+
+
+def named(path: Path, folder: Path) -> str:
+    """Name a file below the folder; what is not UTF-8 keeps its bytes behind backslashes."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _judged(file: SourceFile, holder: str, settings: Ingest, now: datetime) -> Event:
+    try:
+        picture = decoded(file.read(), Limits(settings.max_megapixels, settings.min_side_px))
+    except Unusable as refusal:
+        return Refused(at=now, file=file.name, reason=f"{refusal.reason}; {refusal.mend}")
+    return Arrived(at=now, image=picture.id, file=holder)
+
+
+def _is_cut(path: Path) -> bool:
+    """Tell a tar that ends between two members, which reads like a whole one but for the blocks of zeros at its end."""
+    if not path.name.lower().endswith(".tar"):
+        return False
+    try:
+        with tarfile.open(path, "r:") as tape:
+            tape.getmembers()
+            end = tape.offset
+    except (tarfile.TarError, OSError, EOFError):
+        return False  # broken otherwise, which reading it will tell
+    with path.open("rb") as file:
+        file.seek(end)
+        return not file.read(1024).startswith(_TAR_END)

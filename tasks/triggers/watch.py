@@ -1,0 +1,94 @@
+"""Watch a folder and start runs by a policy: look, note, decide, stage, ask; every turn may be the last before a crash.
+
+    with journal(folder) as history:
+        watch = Watch(policy, history, inbox, starter, folder)
+        while True: watch.turn(datetime.now(UTC))
+
+What was noted is done again after a restart where it may not have been done: asking twice for a run is one run.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal, Protocol
+
+from tasks.triggers.batches import stage
+from tasks.triggers.decision import Fire, Wait, decide
+from tasks.triggers.events import Ended, Event, Fired
+from tasks.triggers.inbox import Inbox
+from tasks.triggers.journal import Journal
+from tasks.triggers.policy import Policy
+
+BATCHES = "batches"
+_ASK_AGAIN = timedelta(minutes=1)
+
+
+class Unreachable(OSError):
+    """Whoever starts runs is not there; all that is noted stays noted, and the next turn tries again."""
+
+
+class Starter(Protocol):
+    """What starts runs and knows how they ended; both raise Unreachable."""
+
+    def start(self, run: Fired) -> None:
+        """Ask for a run; asked twice, it is one run."""
+        ...
+
+    def outcome(self, run: str) -> Literal["unknown", "open", "completed", "failed"]:
+        """Tell how a run ended; "unknown" where nobody has heard of it."""
+        ...
+
+
+@dataclass
+class Watch:
+    """A trigger at work."""
+
+    name: str
+    policy: Policy
+    journal: Journal
+    inbox: Inbox
+    starter: Starter
+    folder: Path
+    asked_at: datetime | None = None
+
+    def turn(self, now: datetime) -> tuple[list[Event], Fire | Wait]:
+        """Do what is to be done now; gives what happened, and the decision. Raises Unreachable, after noting images."""
+        happened = list[Event]()
+        for event in self.inbox.look(now, self.journal.state.waiting):
+            self._note(event, happened)
+        self._follow_up(now, happened)
+        decision = decide(self.policy, self.journal.state, now)
+        if isinstance(decision, Fire):
+            self._fire(decision, now, happened)
+        return happened, decision
+
+    def _note(self, event: Event, happened: list[Event]) -> None:
+        self.journal.append(event)
+        happened.append(event)
+
+    def _follow_up(self, now: datetime, happened: list[Event]) -> None:
+        """Ask what became of the run that is under way, and for the run itself where nobody knows it."""
+        run = self.journal.state.open_run
+        if run is None:
+            return
+        outcome = self.starter.outcome(run.run)
+        if outcome in ("completed", "failed"):
+            self._note(Ended(at=now, run=run.run, outcome=outcome), happened)
+        elif outcome == "unknown" and (self.asked_at is None or now - self.asked_at >= _ASK_AGAIN):
+            self._ask(run, now)
+
+    def _fire(self, decision: Fire, now: datetime, happened: list[Event]) -> None:
+        """Stage the batch, note the run, ask for it; in this order, as each may be the last thing we do."""
+        name = f"{self.name}-{now:%Y%m%dT%H%M%S}"
+        images = [self.journal.state.waiting[image] for image in decision.images]
+        staged = stage(self.inbox, images, self.folder / BATCHES / name)
+        if staged is None:
+            return  # the next look says what the file is now
+        run = Fired(at=now, run=name, images=decision.images, reason=decision.reason)
+        self._note(run, happened)
+        self.inbox.staged(staged)
+        self._ask(run, now)
+
+    def _ask(self, run: Fired, now: datetime) -> None:
+        self.starter.start(run)
+        self.asked_at = now
