@@ -8,57 +8,62 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, TypeVar, get_args
 
 import typer
 
 from dopsd.recipe import Method
 from flows.mistakes import mistakes_told, told
 from tasks.comparison.concepts import Concept, concepts
+from tasks.comparison.question import Question, Table
 from tasks.params import Params, load
 
-RATES = "3e-5,1e-4,3e-4"
+RATES, STOPS = "3e-5,1e-4,3e-4", "10,20,40,80"
+Name = TypeVar("Name", bound=str)
 
 
 def compare(
     out: Annotated[Path, typer.Option(help="Where the report and all cells go; what is finished there stays.")],
+    tables: Annotated[str, typer.Option(help=f"Some of {', '.join(get_args(Table))}.")] = "lora,cost",
     methods: Annotated[str, typer.Option(help=f"Some of {', '.join(get_args(Method))}.")] = "dopsd,sft",
     number: Annotated[int, typer.Option("--concepts", min=1, help="How many concepts are in the tables.")] = 10,
     seeds: Annotated[int, typer.Option(min=1, help="How many trainings a concept and method.")] = 3,
+    stops: Annotated[str, typer.Option(help="After how many iterations curves are read.")] = STOPS,
     rates: Annotated[str, typer.Option(help="Learning rates to choose from, for each method.")] = RATES,
     tuning_concepts: Annotated[int, typer.Option(min=1, help="How many concepts more they are chosen on.")] = 2,
     family: Annotated[str | None, typer.Option(help="Another family than that of params.yaml.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="How many cells at once.")] = os.cpu_count() or 1,
 ) -> None:
-    """Train and score every cell, and write tables with intervals, every value, and a plot."""
+    """Train and score every cell, and write tables with intervals, every value, and plots."""
     with mistakes_told():
         params = _of_family(load(Path()), family)
-        chosen = [_method(name) for name in methods.split(",")]
+        asked = _some("--tables", tables, get_args(Table)), _some("--methods", methods, get_args(Method))
         found = _concepts(params, number + tuning_concepts)
-        engine = importlib.import_module("flows.comparison")
-        question = engine.Question(
-            methods=chosen,
+        question = Question(
+            tables=asked[0],
+            methods=asked[1],
             rates=[float(rate) for rate in rates.split(",")],
             seeds=seeds,
+            stops=sorted({int(stop) for stop in stops.split(",")}),
+            training=params.train,
             tuning_concepts=found[:tuning_concepts],
             concepts=found[tuning_concepts:],
-            workers=workers,
         )
-        about = (
-            f"# {', '.join(methods.split(','))} on {params.models.family}\n\n    {shlex.join(['dopsd', *sys.argv[1:]])}"
-        )
-        engine.compare(question, params, about, out, told)
+        engine = importlib.import_module("flows.comparison")
+        command = shlex.join(["dopsd", *sys.argv[1:]])
+        engine.compare(question, params, command, out, workers=workers, console=told)
     told.print(f"{out}/report.md")
 
 
-def _method(name: str) -> Method:
-    known: tuple[Method, ...] = get_args(Method)
-    for method in known:
-        if method == name:
-            return method
-    raise ValueError(f"--methods: there is no {name!r}; choose some of {', '.join(known)}")
+def _some(option: str, said: str, known: Sequence[Name]) -> list[Name]:
+    """Read names out of a list; raises ValueError naming one that is not known."""
+    for name in said.split(","):
+        if name not in known:
+            raise ValueError(f"{option}: there is no {name!r}; choose some of {', '.join(known)}")
+    return [name for name in known if name in said.split(",")]
 
 
 def _of_family(params: Params, family: str | None) -> Params:

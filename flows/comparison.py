@@ -10,57 +10,74 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
-from dopsd.recipe import Method
-from tasks.comparison import cells, report, table
-from tasks.comparison.cells import Cell
-from tasks.comparison.concepts import Concept
+from tasks.comparison import report, sections, table
+from tasks.comparison.cells import Cell, series
+from tasks.comparison.costs import costs
+from tasks.comparison.question import Question, Rates, Table
 from tasks.comparison.work import prepare, work
+from tasks.comparison.workspaces import lay_out, lay_out_concept
 from tasks.params import Params
 from tasks.progress import track
 
+Work = TypeVar("Work")
 _TUNED_BY = "concept/dino_d"
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is compared: methods, the learning rates to choose from, how many trainings each; and by whom."""
+class Bench:
+    """Where a comparison is worked on, by which params, and by how many processes."""
 
-    methods: Sequence[Method]
-    rates: Sequence[float]
-    seeds: int
-    tuning_concepts: Sequence[Concept]
-    concepts: Sequence[Concept]
-    workers: int
+    out: Path
+    params: Params
+    pool: ProcessPoolExecutor
 
 
-def compare(question: Question, params: Params, about: str, out: Path, console: Console) -> None:
+def compare(question: Question, params: Params, command: str, out: Path, *, workers: int, console: Console) -> None:
     """Answer the question into `out`/report.md; raises what a cell raised, once all others are finished."""
-    tuning = question.tuning_concepts if len(question.rates) > 1 else ()
-    known = {concept.name: concept for concept in (*tuning, *question.concepts)}
-    with _pool(question.workers) as pool:
-        folders = [cells.lay_out_concept(concept, params, out) for concept in known.values()]
-        _all_done(pool, prepare, folders, "concepts")
-        rates = _rates(question, params, out, pool)
+    with _pool(workers) as pool:
+        bench = Bench(out, params, pool)
+        known = [*(question.tuning_concepts if question.has_sweep else ()), *question.concepts]
+        _all_done(pool, prepare, [lay_out_concept(concept, params, out) for concept in known], "concepts")
+        rates = _rates(question, bench)
         console.print("learning rates: " + ", ".join(f"{method} {rate:g}" for method, rate in rates.items()))
-        chosen = {method: [rate] for method, rate in rates.items()}
-        grid = cells.grid([concept.name for concept in question.concepts], chosen, range(question.seeds))
-        folders = [cells.lay_out(cell, known[cell.concept], params, out) for cell in grid]
-        _all_done(pool, work, folders, "cells")
-    report.write_report(table.values(grid, out), _costs(grid, out), f"{about}\n\n{_told(rates, question)}", out)
+        wanted = [cell for name in question.tables for cell in question.cells(name, rates)]
+        _train(wanted, question, bench, "trainings")
+    about = f"    {command}\n\n{_told(rates, question)}"
+    made = [_section(name, question.cells(name, rates), params, out, about) for name in question.tables]
+    report.write_report(made, f"Ways of tuning {params.models.family}, compared", out)
 
 
-def _rates(question: Question, params: Params, out: Path, pool: ProcessPoolExecutor) -> dict[Method, float]:
+def _section(name: Table, wanted: Sequence[Cell], params: Params, out: Path, about: str) -> report.Section:
+    if name == "cost":
+        return sections.costs_section(costs(wanted, out), params.train.num_steps, about)
+    frame = table.values(wanted, out)
+    if name == "curves":
+        return sections.course_section(name, "As training goes on", frame, "method", about)
+    if name == "teachers":
+        return sections.course_section(name, "D-OPSD under five teachers", frame, "teacher", about)
+    return sections.scores_section(name, "Methods", frame, about)
+
+
+def _train(wanted: Sequence[Cell], question: Question, bench: Bench, what: str) -> None:
+    """Train and score every cell that is not finished, a training with all its moments after one another."""
+    known = {concept.name: concept for concept in (*question.tuning_concepts, *question.concepts)}
+    folders = [
+        [lay_out(cell, known[cell.concept], bench.params, bench.out) for cell in training]
+        for training in series(wanted)
+    ]
+    _all_done(bench.pool, work, folders, what)
+
+
+def _rates(question: Question, bench: Bench) -> Rates:
     """Choose a learning rate for each method on the concepts that are kept for this, the same budget for all."""
-    if len(question.rates) == 1:
-        return dict.fromkeys(question.methods, question.rates[0])
-    known = {concept.name: concept for concept in question.tuning_concepts}
-    sweep = cells.grid(list(known), dict.fromkeys(question.methods, question.rates), range(1))
-    _all_done(pool, work, [cells.lay_out(cell, known[cell.concept], params, out) for cell in sweep], "rates")
-    best = table.best_rates(table.values(sweep, out), _TUNED_BY)
-    return {method: best[method] for method in question.methods}
+    if not question.has_sweep:
+        return question.rates_without_sweep()
+    _train(question.sweep(), question, bench, "rates")
+    return table.best_rates(table.values(question.sweep(), bench.out), _TUNED_BY)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -68,26 +85,17 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _all_done(pool: ProcessPoolExecutor, task: Callable[[Path], None], folders: Sequence[Path], what: str) -> None:
-    """Let the pool do all folders, and tell how far it is; the first failure is raised after the last has ended."""
-    waiting = [pool.submit(task, folder) for folder in folders]
+def _all_done(pool: ProcessPoolExecutor, task: Callable[[Work], None], works: Sequence[Work], what: str) -> None:
+    """Let the pool do everything, and tell how far it is; the first failure is raised after the last has ended."""
+    waiting = [pool.submit(task, one) for one in works]
     failures = [done.exception() for done in track(as_completed(waiting), len(waiting), what)]
     for failure in failures:
         if failure is not None:
             raise failure
 
 
-def _costs(grid: Sequence[Cell], out: Path) -> dict[str, list[float]]:
-    costs: dict[str, list[float]] = {}
-    for cell in grid:
-        record = cells.finished(cell.folder(out))
-        assert record is not None, f"{cell} is not finished"
-        costs.setdefault(cell.method, []).append(record.train_seconds)
-    return costs
-
-
-def _told(rates: dict[Method, float], question: Question) -> str:
-    if len(question.rates) == 1:
+def _told(rates: Rates, question: Question) -> str:
+    if not question.has_sweep:
         return f"All methods train with the learning rate {question.rates[0]:g}."
     tried, kept = ", ".join(f"{rate:g}" for rate in question.rates), len(question.tuning_concepts)
     chosen = ", ".join(f"{method} {rate:g}" for method, rate in rates.items())

@@ -1,143 +1,48 @@
-"""The cells of a comparison: one concept, one method, one seed, one learning rate; each is a workspace of its own.
+"""The cells of a comparison: a concept and a recipe of training, at one moment of that training.
 
-    report/concepts/star/                     ingest, caption, embed, probe: once a concept
-    report/cells/star/dopsd-0.0001-0/         train, evaluate; what a person could run there by hand
-
-What is finished stays finished: a cell is done when its record has the digest of all that decides its numbers.
+>>> grid(["star"], [Training(method="sft")])[0].folder(Path("report"))  # report/cells/star/sft-lora-4e-05-0-1000
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from dopsd.pretrained import revision
-from dopsd.recipe import Method
-from tasks.comparison.concepts import Concept
-from tasks.folders import read_json, sha256_of_file, sha256_of_folder, sha256_of_json, write_json, write_text
-from tasks.params import Params, resolved
-from tasks.pipeline import PLACES
-
-PREPARED = ("images", "captions", "embeddings", "probe")
-"""What all cells of a concept share."""
-_RECORD = "cell.json"
+from dopsd.recipe import TAUGHT, Training
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training to be compared with others."""
+    """One training, at one moment of it, to be compared with others: on which concept, and by which recipe."""
 
     concept: str
-    method: Method
-    learning_rate: float
-    seed: int
+    training: Training
+
+    @property
+    def teacher(self) -> str:
+        """Name the teacher it follows, such as "ema 0.9999"; "" for a method without one."""
+        said = self.training
+        if said.method not in TAUGHT:
+            return ""
+        return f"ema {said.ema_decay:g}" if said.teacher == "ema" else said.teacher
 
     def folder(self, out: Path) -> Path:
         """Say where its workspace lies."""
-        return out / "cells" / self.concept / f"{self.method}-{self.learning_rate:g}-{self.seed}"
+        said = self.training
+        parts = [said.method, said.weights, self.teacher.replace(" ", "-"), f"{said.learning_rate:g}"]
+        name = "-".join([part for part in parts if part] + [str(said.seed), str(said.iterations)])
+        return out / "cells" / self.concept / name
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a finished cell cost: processor seconds of training (GPU-seconds where one trained)."""
-
-    identity: str
-    train_seconds: float
+def grid(concepts: Iterable[str], trainings: Iterable[Training]) -> list[Cell]:
+    """List the cells of every concept and recipe; a concept's cells stand together."""
+    return [Cell(concept, training) for concept, training in product(concepts, trainings)]
 
 
-def grid(concepts: Sequence[str], rates: Mapping[Method, Sequence[float]], seeds: Sequence[int]) -> list[Cell]:
-    """List the cells of every concept, method (with its learning rates) and seed; a concept's cells stand together."""
-    return [
-        Cell(concept, method, rate, seed)
-        for concept, (method, some), seed in product(concepts, rates.items(), seeds)
-        for rate in some
-    ]
-
-
-def lay_out_concept(concept: Concept, params: Params, out: Path) -> Path:
-    """Write the workspace that prepares a concept."""
-    folder = out / "concepts" / concept.name
-    write_text(folder / "novel.txt", "".join(f"{text}\n" for text in concept.novel))
-    _write_params(folder, _about(concept, params, folder))
-    return folder
-
-
-def lay_out(cell: Cell, concept: Concept, params: Params, out: Path) -> Path:
-    """Write the workspace of a cell; what its concept has prepared is linked there."""
-    shared, folder = out / "concepts" / concept.name, cell.folder(out)
-    said = _about(concept, params, shared)
-    train = replace(params.train, method=cell.method, learning_rate=cell.learning_rate, seed=cell.seed)
-    _write_params(folder, said | {"train": resolved(replace(params, train=train))["train"]})
-    for place in PREPARED:
-        link = folder / PLACES[place]
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to((shared / PLACES[place]).resolve())
-    return folder
-
-
-def source_identity(folder: Path) -> str:
-    """Digest what decides what a concept prepares: params, the weights of its models, its images and captions."""
-    said = _params(folder)
-    numbers = [said[section] for section in ("caption", "embed", "probe")]
-    return sha256_of_json([numbers, said["train"]["num_steps"], _models(said), sha256_of_folder(_source(said))])
-
-
-def identity(folder: Path) -> str:
-    """Digest what decides a cell's numbers: its params, the weights of its models, what its concept prepared."""
-    said = _params(folder)
-    parts = [sha256_of_folder(folder / PLACES[place]) for place in PREPARED]
-    parts += [sha256_of_file(Path(said["evaluate"][panel])) for panel in ("novel", "retention")]
-    return sha256_of_json([[said[section] for section in ("train", "evaluate", "embed")], _models(said), parts])
-
-
-def finished(folder: Path) -> Record | None:
-    """Read a cell's record; None where it has none, or one of other params, models or images."""
-    path = folder / _RECORD
-    record = Record(**read_json(path)) if path.is_file() else None
-    return record if record and record.identity == identity(folder) else None
-
-
-def finish(folder: Path, train_seconds: float) -> None:
-    """Write a cell's record, last of all."""
-    write_json(folder / _RECORD, {"identity": identity(folder), "train_seconds": round(train_seconds, 2)})
-
-
-def _about(concept: Concept, params: Params, shared: Path) -> dict[str, Any]:
-    """Say params.yaml for a concept; every path is absolute, as a workspace may lie anywhere."""
-    said: dict[str, Any] = resolved(params)
-    paths = {key: str(Path(path).resolve()) for key, path in said["models"].items() if key != "family" and path}
-    return said | {
-        "models": said["models"] | paths,
-        "ingest": said["ingest"] | {"source": str(concept.folder.resolve())},
-        "embed": said["embed"] | {"class_noun": concept.class_noun},
-        "evaluate": said["evaluate"]
-        | {
-            "novel": str((shared / "novel.txt").resolve()),
-            "retention": str(Path(said["evaluate"]["retention"]).resolve()),
-            "class_noun": concept.class_noun,
-        },
-        "register": said["register"] | {"model": f"{said['register']['model']}-compare"},
-    }
-
-
-def _params(folder: Path) -> dict[str, Any]:
-    said: dict[str, Any] = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    return said
-
-
-def _source(said: Mapping[str, Any]) -> Path:
-    return Path(said["ingest"]["source"])
-
-
-def _models(said: Mapping[str, Any]) -> dict[str, str]:
-    """Name the family and the weights of every model by digest: where their folders lie does not count."""
-    paths = {key: path for key, path in said["models"].items() if key != "family" and path}
-    return {"family": said["models"]["family"]} | {key: revision(Path(path)) for key, path in paths.items()}
-
-
-def _write_params(folder: Path, said: Mapping[str, Any]) -> None:
-    write_text(folder / "params.yaml", yaml.safe_dump(dict(said), sort_keys=False, allow_unicode=True))
+def series(cells: Iterable[Cell]) -> list[list[Cell]]:
+    """Put the cells together that are one training at several moments of it, in the order of time; each cell once."""
+    found: dict[Cell, list[Cell]] = {}
+    for cell in dict.fromkeys(cells):
+        same = replace(cell, training=replace(cell.training, iterations=1))
+        found.setdefault(same, []).append(cell)
+    return [sorted(some, key=lambda cell: cell.training.iterations) for some in found.values()]

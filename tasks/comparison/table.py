@@ -20,40 +20,52 @@ from tasks.pipeline import PLACES
 
 BASE = "base"
 Table = Mapping[str, Mapping[str, Interval]]
-"""Method to metric to interval."""
+"""Method (or teacher) to metric to interval."""
+Courses = Mapping[str, Mapping[int, Mapping[str, Interval]]]
+"""Method (or teacher) to iterations to metric to interval."""
+_OF_A_TRAINING = {"teacher": "", "iterations": 0, "learning_rate": 0.0, "train_seed": 0}
 
 
 def values(cells: Sequence[Cell], out: Path) -> pd.DataFrame:
-    """Gather all rows of finished cells: concept, method, learning_rate, train_seed, metric, prompt, seed, value."""
-    frames = []
-    for cell in cells:
-        rows = pd.read_csv(cell.folder(out) / PLACES["scores"] / "rows.csv", float_precision="round_trip")
-        rows["method"] = rows["model"].where(rows["model"] == BASE, cell.method)
-        frames.append(rows.assign(concept=cell.concept, learning_rate=cell.learning_rate, train_seed=cell.seed))
-    frame = pd.concat(frames, ignore_index=True).drop(columns="model")
+    """Gather all rows of finished cells.
+
+    Columns: concept, method, teacher, iterations, learning_rate, train_seed, metric, prompt, seed, value.
+    """
+    frame = pd.concat([_rows(cell, out) for cell in cells], ignore_index=True).drop(columns="model")
     base = frame["method"] == BASE
-    frame.loc[base, ["learning_rate", "train_seed"]] = 0  # every cell drew the base again, with the same noise
+    for column, nothing in _OF_A_TRAINING.items():
+        frame.loc[base, column] = nothing  # every cell drew the base again, with the same noise
     return frame.drop_duplicates(ignore_index=True)
 
 
-def means(frame: pd.DataFrame) -> Table:
+def means(frame: pd.DataFrame, by: str = "method") -> Table:
     """Give each method's mean of each metric, with a 95 % interval over concepts."""
     return {
-        method: {metric: summary(_by_concept(rows)) for metric, rows in some.groupby("metric", sort=False)}
-        for method, some in frame.groupby("method", sort=False)
+        name: {metric: summary(_by_concept(rows)) for metric, rows in some.groupby("metric", sort=False)}
+        for name, some in frame.groupby(by, sort=False)
     }
 
 
-def apart(frame: pd.DataFrame, reference: str) -> Table:
+def apart(frame: pd.DataFrame, reference: str, by: str = "method") -> Table:
     """Give each method minus `reference`, paired by concept on the same prompts and seeds, with 95 % intervals."""
     theirs = dict(iter(frame[frame["method"] == reference].groupby("metric", sort=False)))
     return {
-        method: {
+        name: {
             metric: difference(_by_concept(rows), _by_concept(theirs[metric]))
             for metric, rows in some.groupby("metric", sort=False)
         }
-        for method, some in frame[frame["method"] != reference].groupby("method", sort=False)
+        for name, some in frame[frame["method"] != reference].groupby(by, sort=False)
     }
+
+
+def courses(frame: pd.DataFrame, by: str) -> Courses:
+    """Give each method (or what else `by` says) minus the base after so many iterations, paired as in `apart`."""
+    base, tuned = frame[frame["method"] == BASE], frame[frame["method"] != BASE]
+    found: dict[str, dict[int, Mapping[str, Interval]]] = {}
+    for stop, rows in tuned.groupby("iterations"):
+        for name, seen in apart(pd.concat([base, rows]), BASE, by).items():
+            found.setdefault(name, {})[int(stop)] = seen
+    return found
 
 
 def best_rates(frame: pd.DataFrame, metric: str) -> dict[Method, float]:
@@ -64,6 +76,19 @@ def best_rates(frame: pd.DataFrame, metric: str) -> dict[Method, float]:
     return {
         cast(Method, method): float(rate) for method, rate in zip(best["method"], best["learning_rate"], strict=True)
     }
+
+
+def _rows(cell: Cell, out: Path) -> pd.DataFrame:
+    rows = pd.read_csv(cell.folder(out) / PLACES["scores"] / "rows.csv", float_precision="round_trip")
+    said = cell.training
+    rows["method"] = rows["model"].where(rows["model"] == BASE, said.method)
+    return rows.assign(
+        concept=cell.concept,
+        teacher=cell.teacher,
+        iterations=said.iterations,
+        learning_rate=said.learning_rate,
+        train_seed=said.seed,
+    )
 
 
 def _by_concept(rows: pd.DataFrame) -> dict[str, list[float]]:

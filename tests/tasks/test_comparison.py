@@ -1,4 +1,4 @@
-"""A comparison counts concepts, pairs what was drawn from the same noise, and does nothing twice."""
+"""A comparison counts concepts, pairs what was drawn from the same noise, and reports table by table."""
 
 from pathlib import Path
 
@@ -6,23 +6,24 @@ import pandas as pd
 import pytest
 
 from recipes.tiny.concepts import CAPTIONED, NOVEL, PICTURES, write_concepts
-from tasks.comparison.cells import Cell, grid
+from tasks.comparison import sections
 from tasks.comparison.concepts import concepts
 from tasks.comparison.report import write_report
-from tasks.comparison.table import BASE, apart, best_rates, means
+from tasks.comparison.table import BASE, apart, best_rates, courses, means
 
-LIKENESS, KEPT = "concept/dino_d@tiny@0", "retention/clip_s@tiny@0"
+LIKENESS, KEPT, SHARP = "concept/dino_d@tiny@0", "retention/clip_s@tiny@0", "retention/sharpness"
 
 
-def rows(method: str, shift: float, *, rate: float = 1e-4) -> list[dict[str, object]]:
+def rows(method: str, shift: float, *, rate: float = 1e-4, iterations: int = 40) -> list[dict[str, object]]:
     """Give values of three concepts, two prompts and two trainings; the concepts differ far more than the methods."""
+    trained = {"teacher": "frozen", "iterations": iterations, "learning_rate": rate}
     return [
         {
-            "concept": concept, "method": method, "learning_rate": rate, "train_seed": seed, "metric": metric,
-            "prompt": f"{concept} {prompt}", "seed": 0, "value": far + 0.01 * prompt + shift,
-        }
+            "concept": concept, "method": method, "train_seed": seed, "metric": metric, "prompt": f"{concept} {prompt}",
+            "seed": 0, "value": far + 0.01 * prompt + shift,
+        } | (trained if method != BASE else {"teacher": "", "iterations": 0, "learning_rate": 0.0})
         for concept, far in (("star", 0.1), ("ring", 0.5), ("moon", 0.9))
-        for metric in (LIKENESS, KEPT)
+        for metric in (LIKENESS, KEPT, SHARP)
         for prompt in range(2)
         for seed in ((0, 1) if method != BASE else (0,))
     ]  # fmt: skip
@@ -48,25 +49,45 @@ def test_a_method_is_not_compared_with_itself(frame: pd.DataFrame) -> None:
     assert set(apart(frame, "dopsd")) == {BASE, "sft"}
 
 
+def test_a_course_is_told_from_the_base_at_every_moment() -> None:
+    early, late = rows("dopsd", -0.02, iterations=20), rows("dopsd", -0.07, iterations=80)
+    found = courses(pd.DataFrame([*rows(BASE, 0.0), *late, *early]), "teacher")
+    assert list(found["frozen"]) == [20, 80]
+    assert [seen[LIKENESS].mean for seen in found["frozen"].values()] == pytest.approx([-0.02, -0.07])
+    assert BASE not in found
+
+
 def test_the_learning_rate_with_the_least_distance_is_chosen_for_each_method() -> None:
     swept = [*rows("dopsd", -0.1, rate=1e-3), *rows("dopsd", 0.0), *rows("sft", 0.1, rate=1e-3), *rows("sft", 0.0)]
     assert best_rates(pd.DataFrame(swept), "concept/dino_d") == {"dopsd": 1e-3, "sft": 1e-4}
 
 
-def test_a_grid_has_every_concept_method_and_seed_once() -> None:
-    cells = grid(["star", "ring"], {"dopsd": [1e-4], "sft": [1e-4, 3e-4]}, range(3))
-    assert len(cells) == len(set(cells)) == 2 * 3 * 3
-    assert len({cell.folder(Path()) for cell in cells}) == len(cells)
-    assert Cell("star", "sft", 3e-4, 2) in cells
-
-
 def test_the_report_shows_every_method_and_every_value(frame: pd.DataFrame, tmp_path: Path) -> None:
-    write_report(frame, {"dopsd": [1.0, 3.0], "sft": [1.0]}, "# A comparison", tmp_path)
+    write_report([sections.scores_section("lora", "Methods", frame, "    dopsd compare")], "A comparison", tmp_path)
     page = (tmp_path / "report.md").read_text()
+    assert page.startswith("# A comparison\n\n## Methods\n")
     assert "| dopsd | -0.050 [-0.050, -0.050] |" in page
-    assert "| dopsd | 2.0 | 2 |" in page
-    assert len(pd.read_csv(tmp_path / "values.csv")) == len(frame)
-    assert (tmp_path / "trade.png").stat().st_size > 1000
+    assert len(pd.read_csv(tmp_path / "lora.csv")) == len(frame)
+    assert (tmp_path / "lora.png").stat().st_size > 1000
+
+
+def test_a_report_keeps_the_tables_of_earlier_commands(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_report([sections.course_section("curves", "Curves", frame, "method", "")], "A comparison", tmp_path)
+    write_report([sections.scores_section("lora", "Methods", frame, "")], "A comparison", tmp_path)
+    page = (tmp_path / "report.md").read_text()
+    assert page.index("## Methods") < page.index("## Curves")
+    assert "| dopsd | 40 | -0.050 [-0.050, -0.050] |" in page
+
+
+def test_a_backward_counts_as_two_evaluations_and_seconds_are_averaged_by_concept(tmp_path: Path) -> None:
+    spent = [
+        {"concept": concept, "method": "dopsd", "embed_seconds": 3.0, "probe_seconds": 1.0, "train_seconds": seconds,
+         "prepared": 5, "forward": 8, "backward": 4}
+        for concept, seconds in (("star", 1.0), ("star", 2.0), ("ring", 4.5))
+    ]  # fmt: skip
+    page = sections.costs_section(pd.DataFrame(spent), 4, "").text
+    assert "| dopsd | 4.0 [4.0, 4.0] | 3.0 [" in page
+    assert "| 5 | 8 | 4 | 21 | 4 |" in page
 
 
 def test_a_concept_without_its_sheet_is_named(tmp_path: Path) -> None:
@@ -79,7 +100,6 @@ def test_a_concept_without_its_sheet_is_named(tmp_path: Path) -> None:
 
 
 def test_drawn_concepts_are_read_as_they_were_drawn(tmp_path: Path) -> None:
-
     write_concepts(tmp_path / "two", 2)
     write_concepts(tmp_path / "one", 1)
     found = concepts(tmp_path / "two")

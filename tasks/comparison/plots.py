@@ -1,0 +1,69 @@
+"""Pictures of a comparison, as PNG: what methods trade, and how they go on as training does.
+
+trade(means(frame)); course(courses(frame, "method"), METRICS)
+"""
+
+import io
+import math
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dopsd.metrics.statistics import Interval
+from tasks.comparison.table import Courses, Table
+
+LIKENESS, KEPT, SHARPNESS = "concept/dino_d", "retention/clip_s", "retention/sharpness"
+_SAID = {
+    LIKENESS: "DINO-D on the concept (lower is nearer)",
+    KEPT: "CLIP-S on prompts without it (higher is kept)",
+    SHARPNESS: "log sharpness on prompts without it",
+}
+
+
+def trade(scores: Table) -> bytes:
+    """Draw likeness against what was kept: the best are at the upper left; base shows where we came from."""
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = figure.subplots()
+    for method, rows in scores.items():
+        x, y = (found(rows, metric) for metric in (LIKENESS, KEPT))
+        axes.errorbar(x.mean, y.mean, xerr=_ends([x]), yerr=_ends([y]), fmt="o", capsize=3, label=method)
+    axes.set(xlabel=_SAID[LIKENESS], ylabel=_SAID[KEPT])
+    axes.legend()
+    return _png(figure)
+
+
+def course(courses: Courses) -> bytes:
+    """Draw likeness and quality minus the base's, paired by concept, against iterations: a line a method."""
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    for axes, (metric, said) in zip(figure.subplots(1, len(_SAID)), _SAID.items(), strict=True):
+        axes.axhline(0, color="grey", linewidth=0.8)
+        for name, moments in courses.items():
+            line(axes, {stop: found(rows, metric) for stop, rows in moments.items()}, name)
+        axes.set(xlabel="iterations", ylabel=f"{said}, minus the base")
+    axes.legend()
+    return _png(figure)
+
+
+def line(axes: Axes, points: Mapping[int, Interval], name: str) -> None:
+    """Draw one line with its intervals."""
+    seen = list(points.values())
+    axes.errorbar(list(points), [one.mean for one in seen], yerr=_ends(seen), marker="o", capsize=3, label=name)
+
+
+def found(rows: Mapping[str, Interval], metric: str) -> Interval:
+    """Find a metric whichever model measured it."""
+    return next(seen for key, seen in rows.items() if key.split("@")[0] == metric)
+
+
+def _ends(seen: list[Interval]) -> list[list[float]] | None:
+    """Give the lengths of error bars; none where one concept alone was measured."""
+    if any(math.isinf(one.low) for one in seen):
+        return None
+    return [[one.mean - one.low for one in seen], [one.high - one.mean for one in seen]]
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,84 @@
+"""What a comparison asks: which tables, of what, and the cells that each of them stands on.
+
+>>> question.cells("teachers", rates)  # D-OPSD under five teachers
+
+Tables that stand on the same cells share them: a cell is what it trains, whoever asked for it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+from dopsd.recipe import Method, Training
+from tasks.comparison.cells import Cell, grid
+from tasks.comparison.concepts import Concept
+
+Table = Literal["lora", "cost", "curves", "teachers"]
+SCHEMES: tuple[Method, ...] = ("sft", "sft-teacher", "offpolicy", "dopsd")
+"""The paper's ablation (arXiv:2605.05204, figure 6): neither on-policy nor distilled, one, the other, both."""
+TEACHERS: tuple[Mapping[str, Any], ...] = (
+    {"teacher": "frozen"},
+    {"teacher": "ema", "ema_decay": 0.9},
+    {"teacher": "ema", "ema_decay": 0.999},
+    {"teacher": "ema", "ema_decay": 0.9999},
+    {"teacher": "copy"},
+)
+Rates = Mapping[Method, float]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is compared, on what; the learning rates to choose from, and the moments at which curves are read.
+
+    `training` says everything else of a training. `seeds` are so many trainings of each kind.
+    """
+
+    tables: Sequence[Table]
+    methods: Sequence[Method]
+    rates: Sequence[float]
+    seeds: int
+    stops: Sequence[int]
+    training: Training
+    tuning_concepts: Sequence[Concept]
+    concepts: Sequence[Concept]
+
+    @property
+    def has_sweep(self) -> bool:
+        """Tell whether there are learning rates to choose from."""
+        return len(self.rates) > 1
+
+    def sweep(self) -> list[Cell]:
+        """List the cells that learning rates are chosen by: the same number for every method, one training each."""
+        tried = [
+            replace(self.training, method=method, learning_rate=rate, seed=0)
+            for method, rate in product(self._trained(), self.rates)
+        ]
+        return grid([concept.name for concept in self.tuning_concepts], tried) if self.has_sweep else []
+
+    def rates_without_sweep(self) -> Rates:
+        """Give every method the only learning rate there is."""
+        return dict.fromkeys(self._trained(), self.rates[0])
+
+    def cells(self, table: Table, rates: Rates) -> list[Cell]:
+        """List the cells of a table."""
+        names = [concept.name for concept in self.concepts]
+        seeded = [replace(one, seed=seed) for one in self._recipes(table, rates) for seed in range(self.seeds)]
+        return grid(names, seeded)
+
+    def _recipes(self, table: Table, rates: Rates) -> Iterator[Training]:
+        if table in ("lora", "cost"):
+            for method in self.methods:
+                yield replace(self.training, method=method, learning_rate=rates[method])
+        elif table == "curves":
+            for method, stop in product(SCHEMES, self.stops):
+                yield replace(self.training, method=method, learning_rate=rates[method], iterations=stop)
+        else:
+            for teacher, stop in product(TEACHERS, self.stops):
+                said = teacher | {"method": "dopsd", "learning_rate": rates["dopsd"], "iterations": stop}
+                yield replace(self.training, **said)
+
+    def _trained(self) -> list[Method]:
+        """List the methods of all tables that are asked for, each once."""
+        of: dict[Table, Sequence[Method]] = {"curves": SCHEMES, "teachers": ("dopsd",)}
+        return list(dict.fromkeys(method for table in self.tables for method in of.get(table, self.methods)))

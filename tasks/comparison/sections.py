@@ -1,0 +1,88 @@
+"""The sections of a report: what each table says, in words and in Markdown.
+
+scores_section("lora", "LoRA", frame, about); course_section("curves", "Four schemes", frame, "method", about)
+"""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dopsd.metrics.statistics import Interval, summary
+from tasks.comparison import plots
+from tasks.comparison.question import Table as Name
+from tasks.comparison.report import Section
+from tasks.comparison.table import BASE, Table, apart, courses, means
+
+_PAIRED = "Paired by concept, prompt and noise. An interval that leaves zero out is a difference that we can tell."
+_COSTS = (
+    "Seconds are of a processor, or of a GPU where there is one; what comes before training is done once a concept "
+    "(embed and the probe serve the methods that follow a teacher). Function evaluations are of one picture at one "
+    "state: those for samples drawn before the first iteration, forward and backward ones of training, and all "
+    "together with a backward counted as two."
+)
+
+
+def scores_section(name: Name, title: str, frame: pd.DataFrame, about: str) -> Section:
+    """Say how every method scores, and how it differs from the base and from D-OPSD."""
+    scores = means(frame)
+    parts = [f"## {title}", about, _legend(frame), _table(scores)]
+    parts += ["### Minus the base", _PAIRED, _table(apart(frame, BASE), signed=True)]
+    if "dopsd" in scores and len(scores) > 2:
+        against = {method: rows for method, rows in apart(frame, "dopsd").items() if method != BASE}
+        parts += ["### Minus D-OPSD", _PAIRED, _table(against, signed=True)]
+    return Section(name, "\n\n".join(parts), frame, plots.trade(scores))
+
+
+def course_section(name: Name, title: str, frame: pd.DataFrame, by: str, about: str) -> Section:
+    """Say how methods, or D-OPSD under different teachers, go on as training does."""
+    found = courses(frame, by)
+    rows = {f"{one} | {stop}": seen for one, moments in found.items() for stop, seen in moments.items()}
+    table = _table(rows, head=[by, "iterations"], signed=True)
+    parts = [f"## {title}", about, _legend(frame), f"Minus the base. {_PAIRED}", table]
+    return Section(name, "\n\n".join(parts), frame, plots.course(found))
+
+
+def costs_section(costs: pd.DataFrame, num_steps: int, about: str) -> Section:
+    """Say what each method costs before training and in it, and what its model costs to use."""
+    before = [key for key in costs if key.endswith("_seconds") and key != "train_seconds"]
+    head = ["method", "before, s", "training, s", "drawn first", "forward", "backward", "in all", "steps to draw"]
+    rows = []
+    for method, some in costs.groupby("method", sort=False):
+        counted = [float(some[key].mean()) for key in ("prepared", "forward", "backward")]
+        seconds = [_said(_by_concept(some, keys), form=".1f") for keys in (before, ["train_seconds"])]
+        total = counted[0] + counted[1] + 2 * counted[2]
+        rows.append([str(method), *seconds, *(f"{number:.0f}" for number in (*counted, total)), str(num_steps)])
+    return Section("cost", "\n\n".join(["## What they cost", about, _COSTS, _markdown(head, rows)]), costs)
+
+
+def _by_concept(costs: pd.DataFrame, keys: Sequence[str]) -> Interval:
+    seconds = costs[list(keys)].sum(axis=1).groupby(costs["concept"]).mean()
+    return summary({str(concept): [float(spent)] for concept, spent in seconds.items()})
+
+
+def _legend(frame: pd.DataFrame) -> str:
+    concepts, seeds = frame["concept"].nunique(), frame.loc[frame["method"] != BASE, "train_seed"].nunique()
+    return (
+        f"Means over {concepts} concepts ({seeds} trainings each), with 95 % intervals over concepts. `concept/` are "
+        "prompts that name the concept, `retention/` prompts that do not."
+    )
+
+
+def _table(scores: Table, *, head: Sequence[str] = ("method",), signed: bool = False) -> str:
+    """Lay methods out in rows and metrics in columns."""
+    metrics = list(dict.fromkeys(metric for rows in scores.values() for metric in rows))
+    form = "+.3f" if signed else ".3f"
+    rows = [[name, *(_said(found.get(metric), form=form) for metric in metrics)] for name, found in scores.items()]
+    return _markdown([*head, *(metric.split("@")[0] for metric in metrics)], rows)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
+
+
+def _said(seen: Interval | None, *, form: str) -> str:
+    if seen is None or math.isnan(seen.mean):
+        return "-"
+    ends = "" if math.isinf(seen.low) else f" [{seen.low:{form}}, {seen.high:{form}}]"
+    return f"{seen.mean:{form}}{ends}"
