@@ -19,6 +19,7 @@ from flows import key, plan_table, trigger
 from flows.compare import compare
 from flows.mistakes import mistakes_told, told
 from flows.summary import Outcome, Summary
+from flows.train import train
 from tasks import weak_teacher
 from tasks.environment import settle
 from tasks.override import override
@@ -34,6 +35,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 app.add_typer(key.app, name="key")
 app.add_typer(trigger.app, name="trigger")
 app.command()(compare)
+app.command()(train)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 From = Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Rerun it and all after it.")]

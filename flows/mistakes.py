@@ -17,6 +17,6 @@ def mistakes_told() -> Iterator[None]:
     """End a user's mistake with its message; where it happened would not help to mend it."""
     try:
         yield
-    except (ValueError, FileNotFoundError, BlockingIOError) as mistake:
+    except (ValueError, FileNotFoundError, BlockingIOError, FloatingPointError) as mistake:
         told.print(str(mistake), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from mistake

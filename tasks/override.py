@@ -14,7 +14,7 @@ from tasks.folders import write_text
 from tasks.params import PARAMS_FILE
 
 
-def override(root: Path, key: str, value: str) -> bool:
+def override(root: Path, key: str, value: object) -> bool:
     """Set a dotted key of params.yaml; tells whether that changed anything."""
     yaml = YAML()
     yaml.preserve_quotes = True

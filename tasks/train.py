@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dopsd.adapter import save_adapter
 from dopsd.checkpoint import Checkpoint
+from dopsd.curves import Curves, point
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Network
@@ -16,7 +17,6 @@ from dopsd.placement import CPU, fastest
 from dopsd.training import Run, identity, train
 from dopsd.whole import save_whole, transplant_
 from tasks.beneath import Beneath, beneath
-from tasks.curves import Curves, point
 from tasks.folders import write_json, write_manifest, write_text
 from tasks.params import Params, resolved
 from tasks.pipeline import Room

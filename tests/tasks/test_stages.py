@@ -11,10 +11,10 @@ from PIL import Image
 from safetensors import safe_open
 from workspace import Workspace, laid_out
 
+from dopsd.curves import Curves
 from dopsd.gate import judge
 from dopsd.recipe import Margins
 from tasks import rows, weak_teacher
-from tasks.curves import Curves
 from tasks.folders import read_rows, sha256_of_file, sha256_of_folder
 from tasks.intervals import differences
 from tasks.pipeline import PLACES

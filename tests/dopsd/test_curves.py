@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from dopsd.curves import Curves, point
 from dopsd.training import Record
-from tasks.curves import Curves, point
 
 
 def test_going_back_to_a_checkpoint_leaves_every_point_once(tmp_path: Path) -> None:

@@ -1,16 +1,15 @@
 """The curves of a training, a point an iteration, kept as they grow: going back to a checkpoint leaves each point once.
 
->>> curves = Curves(Path("runs/train/curves-3f0c.jsonl"))
+>>> curves = Curves(Path("runs/train/3f0c/curves.jsonl"))
 >>> curves.add(0, {"loss": 0.1})
 >>> curves.csv(iterations=1)
 """
 
+import csv
+import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-
-import pandas as pd
 
 from dopsd.training import Record
 
@@ -38,13 +37,21 @@ class Curves:
             file.write(json.dumps(row) + "\n")
 
     def csv(self, iterations: int) -> str:
-        """Give the first `iterations` points as CSV, in order."""
+        """Give the first `iterations` points as CSV, in order; what was not measured at a point is left empty there."""
         rows = [self._points[step] for step in sorted(self._points) if step < iterations]
-        return pd.DataFrame(rows).to_csv(index=False)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
 
 
 def point(record: Record) -> dict[str, float]:
     """Name the values of one iteration, as MLflow and curves.csv show them; a gap has the name of its term."""
-    values = asdict(record)
     gaps = {f"gap_{name}": gap for name, gap in record.gaps.items()}
-    return {name: value for name, value in values.items() if name not in ("step", "gaps")} | gaps
+    return {
+        "loss": record.loss,
+        "gradient_norm": record.gradient_norm,
+        "learning_rate": record.learning_rate,
+        "ema_distance": record.ema_distance,
+    } | gaps
