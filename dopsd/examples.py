@@ -105,15 +105,6 @@ def read_example(path: Path) -> Example:
     return Example(path.stem, Context(tensors["student"]), teacher, tensors["latents"], plain)
 
 
-def partners(ids: Sequence[str], seed: int) -> dict[str, str]:
-    """Choose another image for each: its neighbour in a circle, in which all stand in an order drawn from `seed`.
-
-    None is its own partner where there are two or more; an image that is added or removed changes one other pairing.
-    """
-    circle = sorted(ids, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-    return dict(zip(circle, [*circle[1:], *circle[:1]], strict=True))
-
-
 def _lanes(rows: Sequence[Example]) -> list[list[Example]]:
     shapes = sorted({tuple(row.latents.shape) for row in rows})
     return [[row for row in rows if tuple(row.latents.shape) == shape] for shape in shapes]

@@ -81,7 +81,7 @@ class Family:
 
     `load_encoder(base, vision_language, placement, teacher_context)` and `load_denoiser(base, placement)` take
     directories in the layout of the hub, or hub ids; they raise FileNotFoundError naming what is missing and how to get
-    it. `teacher_contexts` lists the ways in which its teacher can be shown a picture, the usual one first.
+    it. In which ways its teacher can be shown a picture stands in `families.catalogue`.
     """
 
     name: str
@@ -89,13 +89,3 @@ class Family:
     pipeline: Pipeline
     load_encoder: Callable[..., Encoder]
     load_denoiser: Callable[..., Denoiser]
-    teacher_contexts: tuple[TeacherContext, ...] = ("vlm",)
-
-    def teacher_context(self, wish: TeacherContext | Literal["auto"]) -> TeacherContext:
-        """Settle how the teacher is shown a picture, "auto" is the usual way; raises ValueError for one it lacks."""
-        if wish == "auto":
-            return self.teacher_contexts[0]
-        if wish not in self.teacher_contexts:
-            known = ", ".join(("auto", *self.teacher_contexts))
-            raise ValueError(f"teacher_context is {wish!r}, which {self.name} cannot do: choose one of {known}")
-        return wish

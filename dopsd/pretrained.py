@@ -5,7 +5,6 @@ $ python -c "from dopsd.pretrained import named; print(named('models/tiny-dino')
 HF_HUB_OFFLINE is honoured, weights are read from safetensors alone, and code from a model repository never runs.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +17,9 @@ from safetensors import SafetensorError
 from transformers.utils import logging
 from transformers.utils.hub import cached_file, extract_commit_hash
 
+from dopsd.revision import of_folder
+
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-_DECISIVE = {".safetensors", ".json", ".txt", ".jinja", ".model"}
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,7 @@ def revision(model: str | Path) -> str:
     source = _located(model)
     if not Path(source.name).is_dir():
         return _commit(source)[:12]
-    digest = hashlib.sha256()
-    for path in sorted(p for p in Path(source.name).rglob("*") if p.suffix in _DECISIVE and p.is_file()):
-        digest.update(path.relative_to(source.name).as_posix().encode() + b"\0")
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:12]
+    return of_folder(Path(source.name))
 
 
 def _commit(source: _Source) -> str:

@@ -117,5 +117,4 @@ FAMILY = Family(
     pipeline=Flux2KleinPipeline,
     load_encoder=load_encoder,
     load_denoiser=load_denoiser,
-    teacher_contexts=("reference", "vlm", "both"),
 )

@@ -6,7 +6,7 @@ python -m recipes.tiny measure
 import json
 from pathlib import Path
 
-from dopsd.families.catalogue import family
+from dopsd.families.catalogue import teacher_context
 from dopsd.metrics.statistics import Interval
 from recipes.tiny.measure import Numbers, Sheet, as_json
 
@@ -93,7 +93,7 @@ def _page(name: str, numbers: Numbers) -> str:
         command=f"python -m recipes.tiny measure{option}",
         command_of_refine=f"python -m recipes.tiny refine{option}",
         so_far=_SO_FAR[name],
-        shown=_SHOWN[family(name).teacher_context("auto")],
+        shown=_SHOWN[teacher_context(name, "auto")],
         prompts=numbers.deployed_4_steps.follows_prompt.count,
         reference=4 * numbers.deployed_4_steps.follows_prompt.count,
         sheets="\n".join(_row(*row) for row in rows),

@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dopsd.examples import Example, Examples, partners, read_example, save_example
+from dopsd.examples import Example, Examples, read_example, save_example
 from dopsd.family import Context
+from dopsd.pairing import partners
 
 
 def test_an_entry_is_a_round_trip(examples: Examples, tmp_path: Path) -> None:

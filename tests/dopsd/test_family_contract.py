@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from dopsd.adapter import save_adapter
 from dopsd.adapter_roles import Shape, attach_
-from dopsd.families.catalogue import NAMES, family
+from dopsd.families.catalogue import LISTED, NAMES, family, teacher_context
 from dopsd.family import Context, Denoiser, Encoder, Family
 from dopsd.pixels import pixels
 from dopsd.sampling import noise, sample, walk
@@ -184,7 +184,7 @@ def test_student_contexts_are_the_pipelines(side: Side) -> None:
 
 def test_a_teacher_without_picture_equals_the_student(side: Side, models: Any) -> None:
     student = side.encoder.student_contexts(PROMPTS)
-    for mode in side.family.teacher_contexts:
+    for mode in LISTED[side.family.name].teacher_contexts:
         encoder = side.family.load_encoder(side.base, models.vision_language, teacher_context=mode)
         teacher = encoder.teacher_contexts(PROMPTS, [None] * 3)
         assert all(torch.equal(a.tokens, b.tokens) for a, b in zip(student, teacher, strict=True)), mode
@@ -196,7 +196,7 @@ def test_the_teacher_sees_which_picture_it_is_shown(
 ) -> None:
     prompts = [PROMPTS[0]] * 3
     alone = side.encoder.student_contexts(prompts)[0]
-    for mode in side.family.teacher_contexts:
+    for mode in LISTED[side.family.name].teacher_contexts:
         encoder = side.family.load_encoder(side.base, models.vision_language, teacher_context=mode)
         first, other, again = encoder.teacher_contexts(prompts, [picture(0), picture(1), picture(0)])
         assert torch.equal(first.tokens, again.tokens)
@@ -209,10 +209,11 @@ def test_the_teacher_sees_which_picture_it_is_shown(
 
 
 def test_a_way_to_show_a_picture_that_the_family_lacks_is_refused(side: Side) -> None:
-    assert side.family.teacher_context("auto") == side.family.teacher_contexts[0]
-    for mode in {"vlm", "reference", "both"} - set(side.family.teacher_contexts):
-        with pytest.raises(ValueError, match=f"teacher_context is '{mode}', which {side.family.name} cannot do"):
-            side.family.teacher_context(mode)
+    name, ways = side.family.name, LISTED[side.family.name].teacher_contexts
+    assert teacher_context(name, "auto") == ways[0]
+    for mode in {"vlm", "reference", "both"} - set(ways):
+        with pytest.raises(ValueError, match=f"teacher_context is '{mode}', which {name} cannot do"):
+            teacher_context(name, mode)
 
 
 def test_rows_with_and_without_a_reference_are_answered_in_their_places(
