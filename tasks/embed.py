@@ -12,70 +12,63 @@ from typing import Any
 
 from dopsd.examples import save_example
 from dopsd.families.catalogue import family
-from dopsd.family import Encoder, TeacherContext
+from dopsd.family import Encoder
 from dopsd.placement import fastest
-from dopsd.pretrained import revision
 from tasks.batches import batches
 from tasks.dataset import Pair, dataset
-from tasks.entries import Kind, Origin, assembled
+from tasks.entries import Origin
 from tasks.folders import Row, sha256_of_file, write_manifest, write_rows
+from tasks.making import MAKERS, Shown, assembled, shown
 from tasks.params import Params
 from tasks.pipeline import Room
-from tasks.progress import track
-from tasks.readings import readings
+from tasks.planning.fingerprint import running
+from tasks.readings import keys, readings
 from tasks.sections import Embed
 from tasks.shelf import Shelf, store, tell
 
 Load = Callable[[], Encoder]
+_Shelves = dict[str, Shelf[list[Shown]]]
 
 
 def run(params: Params, room: Room) -> None:
     """Fill `data/embeddings`; raises ValueError naming the key of what the family can't encode."""
     settings, folder = params.embed, room.writes["embeddings"]
-    pairs, teacher_context = dataset(room, settings.image_side_px), _teacher_context(params)
-    shelves, computed = _shelves(pairs, params, room, teacher_context), set[int]()
-    for kind, shelf in shelves.items():
+    pairs = dataset(room, settings.image_side_px)
+    origin = Origin.of(params, room.reads, room.state.parent, running())
+    shelves, computed = _shelves(pairs, params, room, origin), set[int]()
+    for name, shelf in shelves.items():
         missing = sorted(shelf.missing(), key=lambda position: len(pairs[position].caption))  # like lengths meet
-        pieces = batches(missing, settings.batch_size)
-        shelf.fill(track(pieces, len(pieces), f"embed {kind}"))
+        shelf.fill(batches(missing, settings.batch_size), f"embed {name}")
         computed |= set(missing)
     index = [
-        _written(pair, {kind: shelf[position] for kind, shelf in shelves.items()}, folder)
+        _written(pair, {name: shelf[position] for name, shelf in shelves.items()}, folder)
         for position, pair in enumerate(pairs)
     ]
     write_rows(folder / "index.jsonl", index)
-    write_manifest(folder, "embed", _said(settings, teacher_context), {"entries": len(index)})
+    write_manifest(folder, "embed", _said(settings, origin.teacher_context), {"entries": len(index)})
     damaged = [path for shelf in shelves.values() for path in shelf.kept.damaged]
     tell("embed", len(computed), len(pairs), damaged, room)
 
 
-def _teacher_context(params: Params) -> TeacherContext:
-    """Settle how the teacher is shown a picture; raises ValueError naming the key of a way that the family lacks."""
-    try:
-        return family(params.models.family).teacher_context(params.embed.teacher_context)
-    except ValueError as error:
-        raise ValueError(f"embed.{error}") from error
-
-
-def _said(settings: Embed, teacher_context: TeacherContext) -> dict[str, Any]:
+def _said(settings: Embed, teacher_context: str) -> dict[str, Any]:
     """Spell the params out; what was the only way once stays unsaid, so that nobody trains again for a word."""
     later = {"teacher_context": "vlm", "teacher_image": "target", "pairing_seed": 0, "class_noun": ""}
     said = settings.model_dump(mode="json") | {"teacher_context": teacher_context}
     return {key: value for key, value in said.items() if key not in later or value != later[key]}
 
 
-def _shelves(pairs: Sequence[Pair], params: Params, room: Room, teacher_context: TeacherContext) -> dict[str, Shelf]:
+def _shelves(pairs: Sequence[Pair], params: Params, room: Room, origin: Origin) -> _Shelves:
     """Lay out what is needed of each kind; the encoder is loaded for the first entry that is missing."""
-    weights = revision(room.reads["base"]), revision(room.reads["vlm"])
-    origin = Origin(params.models.family, *weights, str(fastest().dtype), teacher_context)
-    encoder = cache(partial(_loaded, params, room, teacher_context))
+    encoder = cache(partial(_loaded, params, room, origin.teacher_context))
+    found = readings(pairs, params)
+    named = keys(found, origin)
     return {
-        name: Shelf(store(room, name), [kind.key(pair, origin) for pair in read], partial(_made, kind, read, encoder))
-        for name, (kind, read) in readings(pairs, params).items()
+        name: Shelf(store(room, name), named[name], partial(_read, kind, read), partial(_made, kind, encoder))
+        for name, (kind, read) in found.items()
     }
 
 
-def _loaded(params: Params, room: Room, teacher_context: TeacherContext) -> Encoder:
+def _loaded(params: Params, room: Room, teacher_context: str) -> Encoder:
     """Load the encoder side, once something is missing; raises ValueError for a size that it can't take."""
     load = family(params.models.family).load_encoder
     encoder = load(room.reads["base"], room.reads["vlm"], fastest(), teacher_context)
@@ -86,15 +79,19 @@ def _loaded(params: Params, room: Room, teacher_context: TeacherContext) -> Enco
     return encoder
 
 
-def _made(kind: Kind, pairs: Sequence[Pair], encoder: Load, positions: Sequence[int]) -> Iterator[bytes]:
-    """Compute the entries at `positions`.
+def _read(kind: str, pairs: Sequence[Pair], positions: Sequence[int]) -> list[Shown]:
+    return [shown(kind, pairs[position]) for position in positions]
+
+
+def _made(kind: str, encoder: Load, rows: Sequence[Shown]) -> Iterator[bytes]:
+    """Compute the entries of `rows`.
 
     On a CPU one at a time: its last bits depend on the size of the batch, and so would a rerun on what was there
     already. A GPU is asked for whole batches; what it gives is equal within its tolerance only.
     """
-    size = 1 if fastest().device.type == "cpu" else len(positions)
-    for some in batches(positions, size):
-        yield from kind.make(encoder(), [pairs[position] for position in some])
+    size = 1 if fastest().device.type == "cpu" else len(rows)
+    for some in batches(rows, size):
+        yield from MAKERS[kind](encoder(), some)
 
 
 def _written(pair: Pair, entries: dict[str, bytes], folder: Path) -> Row:

@@ -1,103 +1,87 @@
-"""The three things that are computed for an image and kept: what makes each, and everything that its key must name.
+"""What is computed for an image and kept: captions and three encodings, and everything that the key of each must name.
 
->>> KINDS["teacher"].key(pair, origin)
->>> KINDS["teacher"].make(encoder, [pair])
+>>> KEYS["teacher"](pair, origin)
+
+No torch: `dopsd plan` asks for the same keys as the stages, which make the entries by `tasks.making`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
+from pathlib import Path
 
-from safetensors.torch import load, save
-from torch import Tensor
-
-from dopsd.examples import Example
-from dopsd.family import Context, Encoder, TeacherContext
+from dopsd.families.catalogue import listed, teacher_context
 from tasks.crop import POLICY
 from tasks.dataset import Pair
+from tasks.params import Params
+from tasks.planning.fingerprint import made_by
 from tasks.store import key_of
-
-SCHEMA = 1
-"""Raise it when the code below, or an encoder's, gives another entry for the same key."""
+from tasks.weights import revision
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The weights and the number format that entries come from, and the way in which a teacher is shown pictures.
+    """What encodings come from besides images and captions.
 
-    `base` and `vision_language` are revisions.
+    `base` and `vision_language` are revisions of weights, `made_by` the digest of the code that encodes, with its
+    libraries and its kind of numbers, `teacher_context` the way in which a teacher is shown pictures.
     """
 
     family: str
     base: str
     vision_language: str
-    dtype: str
-    teacher_context: TeacherContext
+    teacher_context: str
+    made_by: str
+
+    @classmethod
+    def of(cls, params: Params, models: Mapping[str, Path], runs: Path, code: Mapping[str, str]) -> "Origin":
+        """Find it for these params, folders of models and texts of code; raises ValueError naming a wrong key."""
+        name = params.models.family
+        try:
+            way = teacher_context(name, params.embed.teacher_context)
+        except ValueError as error:
+            raise ValueError(f"embed.{error}") from error
+        weights = revision(models["base"], runs), revision(models["vlm"], runs)
+        makers = made_by(code, [("tasks.making", "MAKERS"), (listed(name).encoder, "load_encoder")])
+        return cls(name, *weights, way, makers)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How one of the three is named and made; `make` gives one entry a pair, as safetensors bytes."""
-
-    key: Callable[[Pair, Origin], str]
-    make: Callable[[Encoder, Sequence[Pair]], list[bytes]]
-
-
-def assembled(pair: Pair, entries: Mapping[str, bytes]) -> Example:
-    """Join the entries of one image into what training reads."""
-    student, teacher = (Context(**load(entries[role])) for role in ("student", "teacher"))
-    plain = Context(**load(entries["plain"])) if "plain" in entries else None
-    return Example(pair.id, student, teacher, load(entries["latents"])["latents"], plain)
+def caption_keys(ids: Iterable[str], params: Params, vlm: Path, runs: Path, code: Mapping[str, str]) -> list[str]:
+    """Give the keys of what the model says of the pictures called `ids`."""
+    parts = {
+        "kind": "caption",
+        "instruction": params.caption.instruction,
+        "vision_language": revision(vlm, runs),
+        "made_by": made_by(code, [("tasks.caption", "_described"), ("dopsd.captioner", "Captioner")]),
+    }
+    return [key_of(parts | {"image": name}) for name in ids]
 
 
 def _student_key(pair: Pair, origin: Origin) -> str:
-    return key_of({"kind": "student", "caption": pair.caption} | _making(origin))
+    return key_of({"kind": "student", "caption": pair.caption} | _origin(origin))
 
 
 def _teacher_key(pair: Pair, origin: Origin) -> str:
-    reads: dict[str, object] = {"kind": "teacher", "caption": pair.caption}
-    if origin.teacher_context != "reference":
+    reads = {"kind": "teacher", "caption": pair.caption, "teacher_context": origin.teacher_context}
+    if origin.teacher_context != "reference":  # which no VLM reads
         reads |= {"vision_language": origin.vision_language}
-    if origin.teacher_context != "vlm":  # which was the only way once, and needs no word of its own
-        reads |= {"teacher_context": origin.teacher_context}
-    return key_of(reads | _picture(pair) | _making(origin))
+    return key_of(reads | _picture(pair) | _origin(origin))
 
 
 def _latents_key(pair: Pair, origin: Origin) -> str:
-    return key_of({"kind": "latents"} | _picture(pair) | _making(origin))
+    return key_of({"kind": "latents"} | _picture(pair) | _origin(origin))
 
 
 def _picture(pair: Pair) -> dict[str, object]:
     return {"image": pair.id, "side_px": pair.side_px, "crop": POLICY}
 
 
-def _making(origin: Origin) -> dict[str, object]:
-    """Name what every entry depends on; templates and layers are the family's code, read by these two libraries."""
-    libraries = {name: version(name) for name in ("transformers", "diffusers")}
-    return {"schema": SCHEMA, "family": origin.family, "base": origin.base, "dtype": origin.dtype} | libraries
+def _origin(origin: Origin) -> dict[str, object]:
+    """Name what every encoding depends on."""
+    return {"family": origin.family, "base": origin.base, "made_by": origin.made_by}
 
 
-def _students(encoder: Encoder, pairs: Sequence[Pair]) -> list[bytes]:
-    return [_packed(context) for context in encoder.student_contexts([pair.caption for pair in pairs])]
-
-
-def _teachers(encoder: Encoder, pairs: Sequence[Pair]) -> list[bytes]:
-    captions, pictures = [pair.caption for pair in pairs], [pair.picture() for pair in pairs]
-    return [_packed(context) for context in encoder.teacher_contexts(captions, pictures)]
-
-
-def _latents(encoder: Encoder, pairs: Sequence[Pair]) -> list[bytes]:
-    rows = encoder.latents([pair.picture() for pair in pairs])
-    return [save({"latents": row.cpu().contiguous()}) for row in rows]
-
-
-def _packed(context: Context) -> bytes:
-    parts: dict[str, Tensor | None] = {"tokens": context.tokens, "reference": context.reference}
-    return save({name: part.cpu().contiguous() for name, part in parts.items() if part is not None})
-
-
-KINDS: Mapping[str, Kind] = {
-    "student": Kind(_student_key, _students),
-    "teacher": Kind(_teacher_key, _teachers),
-    "latents": Kind(_latents_key, _latents),
+KEYS: Mapping[str, Callable[[Pair, Origin], str]] = {
+    "student": _student_key,
+    "teacher": _teacher_key,
+    "latents": _latents_key,
 }

@@ -6,23 +6,28 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dopsd.examples import partners
 from dopsd.metrics.prompting import plain_prompt
+from dopsd.pairing import partners
 from tasks.dataset import Pair
-from tasks.entries import KINDS, Kind
+from tasks.entries import KEYS, Origin
 from tasks.params import Params
 
-Reading = tuple[Kind, Sequence[Pair]]
+Reading = tuple[str, Sequence[Pair]]
 
 
 def readings(pairs: Sequence[Pair], params: Params) -> dict[str, Reading]:
     """List what is to be made of `pairs`, in their order: three entries each, and one in plain words if wanted."""
-    found: dict[str, Reading] = {name: (kind, pairs) for name, kind in KINDS.items()}
+    found: dict[str, Reading] = {kind: (kind, pairs) for kind in KEYS}
     if params.embed.teacher_image == "another":
-        found["teacher"] = KINDS["teacher"], _shown_another(pairs, params.embed.pairing_seed)
+        found["teacher"] = "teacher", _shown_another(pairs, params.embed.pairing_seed)
     if params.embed.class_noun:
-        found["plain"] = KINDS["student"], [_in_plain_words(pair, params) for pair in pairs]
+        found["plain"] = "student", [_in_plain_words(pair, params) for pair in pairs]
     return found
+
+
+def keys(found: dict[str, Reading], origin: Origin) -> dict[str, list[str]]:
+    """Give the keys of all entries, by the name of the reading."""
+    return {name: [KEYS[kind](pair, origin) for pair in pairs] for name, (kind, pairs) in found.items()}
 
 
 def _shown_another(pairs: Sequence[Pair], seed: int) -> list[Pair]:

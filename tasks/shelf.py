@@ -1,44 +1,63 @@
 """The entries that one run of a stage needs: find what is missing, make it, say what that was.
 
->>> shelf = Shelf(store(room, "latents"), keys, make)
->>> shelf.fill(batches(shelf.missing(), 8))
+>>> shelf = Shelf(store(room, "latents"), keys, read, make)
+>>> shelf.fill(batches(shelf.missing(), 8), "latents")
 >>> shelf[0]
 """
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
+from tasks.ahead import ahead
 from tasks.folders import write_json
 from tasks.pipeline import Room
+from tasks.progress import track
 from tasks.store import Store
+
+Ready = TypeVar("Ready")
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The entries of one kind that a dataset needs, in its order; `make` gives those at some positions, one by one."""
+class Shelf(Generic[Ready]):
+    """The entries of one kind that a dataset needs, in its order.
+
+    `read` gets ready what those at some positions are made of, such as pictures; `make` gives them, one by one.
+    """
 
     kept: Store
     keys: Sequence[str]
-    make: Callable[[Sequence[int]], Iterable[bytes]]
+    read: Callable[[Sequence[int]], Ready]
+    make: Callable[[Ready], Iterable[bytes]]
 
     def missing(self) -> list[int]:
         """Say at which positions there is no whole entry, equal keys once."""
-        first = {key: position for position, key in reversed(list(enumerate(self.keys)))}
-        return sorted(position for key, position in first.items() if self.kept.read(key) is None)
+        return self.kept.missing(self.keys)
 
-    def fill(self, batches: Iterable[Sequence[int]]) -> None:
-        """Make what is missing and keep each entry at once: a run that dies has lost nothing it made."""
+    def fill(self, batches: Sequence[Sequence[int]], what: str) -> None:
+        """Make what is missing and keep each entry at once: a run that dies has lost nothing it made.
+
+        One thread reads for the next batches and another writes what is made, while this one makes more.
+        """
         self.kept.sweep()
-        for batch in batches:
-            for position, data in zip(batch, self.make(batch), strict=True):
-                self.kept.write(self.keys[position], data)
+        writing: list[Future[None]] = []
+        with ThreadPoolExecutor(1) as writer:
+            for batch, ready in track(ahead(batches, self.read), len(batches), what):
+                for done in writing:  # a full disk ends this here, and no more than a batch waits for a slow one
+                    done.result()
+                writing.clear()
+                for position, data in zip(batch, self.make(ready), strict=True):
+                    writing.append(writer.submit(self.kept.write, self.keys[position], data))
+            for done in writing:
+                done.result()
 
     def __getitem__(self, position: int) -> bytes:
         """Read one entry; should somebody have deleted it since, it is made again."""
         data = self.kept.read(self.keys[position])
-        return next(iter(self.make([position]))) if data is None else data
+        return next(iter(self.make(self.read([position])))) if data is None else data
 
 
 def store(room: Room, kind: str) -> Store:

@@ -9,15 +9,19 @@ in, so any number of processes may write at once; what is read is checked; any e
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tasks.batches import batches
 from tasks.folders import sha256_of_bytes, sha256_of_json, write_bytes
 
 _DIGEST = 64  # hex digits, then a newline
 _ABANDONED_S = 3600
+_TOGETHER = 32
+"""Entries that a thread reads at a time; small ones take less than starting it."""
 
 
 def key_of(parts: Mapping[str, object]) -> str:
@@ -48,6 +52,15 @@ class Store:
             return data
         self.damaged.append(path)
         return None
+
+    def missing(self, keys: Sequence[str]) -> list[int]:
+        """Say at which positions of `keys` there is no whole entry, equal keys once; several threads read."""
+        first = {key: position for position, key in reversed(list(enumerate(keys)))}
+        pieces = batches(list(first), _TOGETHER)
+        with ThreadPoolExecutor() as readers:  # digests of large entries are computed side by side
+            found = readers.map(lambda piece: [self.read(key) is None for key in piece], pieces)
+            lacks = [lack for piece in found for lack in piece]
+        return sorted(position for position, lack in zip(first.values(), lacks, strict=True) if lack)
 
     def write(self, key: str, data: bytes) -> None:
         """Keep `data` under `key`, whole or not at all; without waiting for the disk, as what is read is checked."""

@@ -15,17 +15,18 @@ from pathlib import Path
 
 import yaml
 
-from tasks.folders import write_json
+from tasks.folders import sha256_of_json, write_json
 from tasks.pipeline import STAGES, Stage
 from tasks.planning.definitions import Module, read
 from tasks.planning.installation import numerics, versions
-from tasks.planning.reach import Reached, reach
+from tasks.planning.reach import Reached, Target, reach
 
 CODE = Path("data/code.json")
 STAGE = "fingerprint"
 ROOMS = ("dopsd", "tasks")
-_NO_TRACE = frozenset({"tasks.pipeline", "tasks.progress", "tasks.tracking"})
-"""What leaves no trace in an output: the table (what matters of it is in dvc.yaml), the bar, the way to MLflow."""
+_NO_TRACE = frozenset({"tasks.pipeline", "tasks.progress", "tasks.tracking", "tasks.planning.fingerprint"})
+"""What leaves no trace in an output: the table (what matters of it is in dvc.yaml), the bar, the way to MLflow, and
+this file, by which entries of a store are named."""
 _SECTIONS = {"tasks.params": frozenset({"Params"})}
 """A stage's params are the sections that it declares; the other fields of this class are none of its concern."""
 
@@ -58,6 +59,15 @@ def fingerprints(sources: Mapping[str, str], stages: Iterable[Stage]) -> dict[st
     return {stage.name: _fingerprint(stage, modules) for stage in stages}
 
 
+def made_by(sources: Mapping[str, str], roots: Iterable[Target]) -> str:
+    """Digest what makes something that is kept: the code from `roots` on, its libraries, the kind of numbers.
+
+    Raises ValueError as `fingerprints` does, and for a root that is not there.
+    """
+    modules = {module.name: module for module in map(_module, sources, sources.values())}
+    return sha256_of_json(_of(roots, modules, _NO_TRACE).parts())
+
+
 def definitions(code: Mapping[str, str]) -> dict[str, str]:
     """Take the lines of `parts()["code"]` apart again: digests by file and name."""
     said = [(path, entry.partition("=")) for path, line in code.items() for entry in line.split()]
@@ -71,6 +81,11 @@ def sources(root: Path, rooms: Iterable[Path]) -> dict[str, str]:
         for room in rooms
         for path in sorted((root / room).rglob("*.py"))
     }
+
+
+def running() -> dict[str, str]:
+    """Read the code that runs in this process, wherever the workspace is."""
+    return sources(Path(__file__).parents[2], map(Path, ROOMS))
 
 
 def rooms(root: Path) -> list[Path]:
@@ -134,7 +149,11 @@ def _module(path: str, text: str) -> Module:
 def _fingerprint(stage: Stage, modules: Mapping[str, Module]) -> Fingerprint:
     sections = {key.partition(".")[0] for key in stage.params}
     roots = [(stage.module, "run"), *(("tasks.params", f"Params.{name}") for name in sorted(sections))]
-    found: Reached = reach(modules, roots, _NO_TRACE if stage.is_cached else frozenset())
+    return _of(roots, modules, _NO_TRACE if stage.is_cached else frozenset())
+
+
+def _of(roots: Iterable[Target], modules: Mapping[str, Module], beyond: frozenset[str]) -> Fingerprint:
+    found: Reached = reach(modules, roots, beyond)
     kind = numerics() if "torch" in found.libraries else {}
     return Fingerprint(found.code, versions(found.libraries), kind, tuple(found.warnings))
 

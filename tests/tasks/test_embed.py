@@ -7,12 +7,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from workspace import Workspace
+from workspace import MODELS, Workspace
 
 from tasks import embed
 from tasks.dataset import Pair
-from tasks.entries import KINDS, Origin
+from tasks.entries import KEYS, Origin
 from tasks.folders import sha256_of_folder
+from tasks.params import load
+from tasks.planning.fingerprint import running
 
 
 @pytest.fixture
@@ -126,7 +128,7 @@ def test_a_way_to_show_pictures_that_the_family_lacks_is_told_with_its_key(capti
 def test_the_way_to_show_pictures_is_in_a_teachers_key_alone() -> None:
     pair = Pair("3f0c", "star.png", "a [V] star", Path("star.png"), 40)
     keys = {
-        mode: [KINDS[kind].key(pair, Origin("flux2-klein", "base", "eyes", "fp32", mode)) for kind in KINDS]
+        mode: [key(pair, Origin("flux2-klein", "base", "eyes", mode, "code")) for key in KEYS.values()]
         for mode in ("vlm", "reference", "both")
     }
     student, teacher, latents = zip(*keys.values(), strict=True)
@@ -135,9 +137,9 @@ def test_the_way_to_show_pictures_is_in_a_teachers_key_alone() -> None:
 
 def test_a_reference_does_not_depend_on_the_vlm() -> None:
     pair = Pair("3f0c", "star.png", "a [V] star", Path("star.png"), 40)
-    origin = Origin("flux2-klein", "base", "eyes", "fp32", "reference")
+    origin = Origin("flux2-klein", "base", "eyes", "reference", "code")
     blind = replace(origin, vision_language="other eyes")
-    assert KINDS["teacher"].key(pair, origin) == KINDS["teacher"].key(pair, blind)
+    assert KEYS["teacher"](pair, origin) == KEYS["teacher"](pair, blind)
 
 
 def test_another_picture_costs_new_teacher_contexts_alone(captioned: Workspace) -> None:
@@ -164,3 +166,23 @@ def _tensors(workspace: Workspace, name: str) -> list[torch.Tensor]:
     """Read one tensor of every entry."""
     paths = sorted((workspace.root / "data" / "embeddings" / "entries").iterdir())
     return [load_file(path)[name] for path in paths]
+
+
+def test_entries_are_kept_for_as_long_as_the_code_that_makes_them_does_the_same(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    params, pair = load(workspace.root), Pair("3f0c", "star.png", "a [V] star", Path("star.png"), 40)
+    models, code = (
+        {name: MODELS / f"tiny-{kind}" for name, kind in (("base", "z-image"), ("vlm", "qwen3-vl"))},
+        running(),
+    )
+
+    def keys(path: str, addition: str) -> list[str]:
+        origin = Origin.of(params, models, tmp_path / "runs", code | {path: code[path] + addition})
+        return [key(pair, origin) for key in KEYS.values()]
+
+    encoder, now = "dopsd/families/z_image_encoder.py", keys("dopsd/pixels.py", "")
+    assert keys(encoder, "\n# a comment\n") == now
+    assert keys("dopsd/families/z_image.py", "\n\nFAMILY = None\n") == now  # the denoiser's side
+    assert not set(keys(encoder, "\n\n_LONGEST_TALK = 7\n")) & set(now)
+    assert not set(keys("tasks/making.py", "\n\n\ndef _packed(context):\n    return b''\n")) & set(now)

@@ -17,17 +17,22 @@ from tasks.store import Store, key_of
 KEYS = [key_of({"image": name, "schema": 1}) for name in "abcdef"]
 
 
-def shouted(positions: Sequence[int]) -> Iterator[bytes]:
+def read(positions: Sequence[int]) -> list[str]:
+    """Get ready what the entries of the tests are made of."""
+    return [str(position) for position in positions]
+
+
+def shouted(words: Sequence[str]) -> Iterator[bytes]:
     """Compute the entries of the tests."""
-    for position in positions:
-        yield f"entry {position}".encode()
+    for word in words:
+        yield f"entry {word}".encode()
 
 
-def filled(store: Store, keys: Sequence[str], make: Callable[[Sequence[int]], Iterable[bytes]] = shouted) -> list[int]:
+def filled(store: Store, keys: Sequence[str], make: Callable[[Sequence[str]], Iterable[bytes]] = shouted) -> list[int]:
     """Fill a shelf; give what was missing."""
-    shelf = Shelf(store, keys, make)
+    shelf = Shelf(store, keys, read, make)
     missing = shelf.missing()
-    shelf.fill([missing])
+    shelf.fill([missing], "entries")
     return missing
 
 
@@ -72,20 +77,20 @@ def test_only_what_is_missing_is_computed_and_equal_keys_once(tmp_path: Path) ->
     keys = [*KEYS, KEYS[4]]
     assert filled(Store(tmp_path), keys[:3]) == [0, 1, 2]
     assert filled(Store(tmp_path), keys) == [3, 4, 5]
-    shelf = Shelf(Store(tmp_path), keys, shouted)
+    shelf = Shelf(Store(tmp_path), keys, read, shouted)
     assert [shelf[position] for position in range(7)] == [f"entry {n}".encode() for n in (0, 1, 2, 3, 4, 5, 4)]
 
 
 def test_an_entry_deleted_while_it_is_needed_is_made_again(tmp_path: Path) -> None:
-    shelf = Shelf(Store(tmp_path), KEYS, shouted)
-    shelf.fill([shelf.missing()])
+    shelf = Shelf(Store(tmp_path), KEYS, read, shouted)
+    shelf.fill([shelf.missing()], "entries")
     shelf.kept.path(KEYS[2]).unlink()
-    assert [shelf[position] for position in range(6)] == list(shouted(range(6)))
+    assert [shelf[position] for position in range(6)] == list(shouted(read(range(6))))
 
 
 def test_a_run_that_dies_keeps_what_it_computed(tmp_path: Path) -> None:
-    def failing(positions: Sequence[int]) -> Iterator[bytes]:
-        yield from shouted(positions[:2])
+    def failing(words: Sequence[str]) -> Iterator[bytes]:
+        yield from shouted(words[:2])
         raise MemoryError
 
     with pytest.raises(MemoryError):
