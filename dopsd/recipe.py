@@ -3,9 +3,9 @@
 $ python -c "from dopsd.recipe import Training; print(Training(rank=16))"
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 _FORBID_UNKNOWN_KEYS = {"extra": "forbid"}
 
@@ -40,7 +40,12 @@ class Training:
     The baselines: `num_samples` an image are drawn once by the untrained model (class pictures, losers, the teacher's
     pictures, fixed states). `prior_weight` is DreamBooth's; the `pso_` keys have the values of PSO's scripts.
 
-    The steps: the learning rate grows to its full size over the first `learning_rate_warmup` iterations.
+    The steps: the learning rate grows to its full size over the first `learning_rate_warmup` iterations. The state is
+    saved every `checkpoint_every` of them, and the last `checkpoints_kept` states stay.
+
+    Beside it, 0 for never: every `sample_every` iterations, at the first and at the last, student and teacher draw for
+    people to see. Every `stop_early` the few-step signals are measured; training ends when they have left the noise
+    floor of the model that it began with `stop_after` times in a row, with the weights of the last time they had not.
     """
 
     method: Method = "dopsd"
@@ -69,6 +74,10 @@ class Training:
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     checkpoint_every: int = 100
+    checkpoints_kept: int = 2
+    sample_every: int = 100
+    stop_early: int = 0
+    stop_after: int = 2
     parent: str = "base"
 
     __pydantic_config__ = _FORBID_UNKNOWN_KEYS
@@ -80,11 +89,14 @@ class Training:
                 _one_of(key, getattr(self, key), get_args(kind))
         for key in ("num_steps", "num_samples", "iterations", "batch_size", "rank", "alpha", "checkpoint_every"):
             _at_least(key, getattr(self, key), 1)
+        for key in ("checkpoints_kept", "stop_after"):
+            _at_least(key, getattr(self, key), 1)
         for key in ("learning_rate", "max_gradient_norm", "pso_beta"):
             _above_zero(key, getattr(self, key))
         for key in ("seed", "ema_warmup", "learning_rate_warmup", "prior_weight", "pso_loser_share"):
             _at_least(key, getattr(self, key), 0)
-        _at_least("pso_prior_weight", self.pso_prior_weight, 0)
+        for key in ("pso_prior_weight", "sample_every", "stop_early"):
+            _at_least(key, getattr(self, key), 0)
         _within("ema_decay", self.ema_decay, 0, 1)
         _within("num_states", self.num_states, 0, self.num_steps)
         self._refuse_weights_and_parents()
@@ -98,6 +110,12 @@ class Training:
             raise ValueError('parent is empty: write "base" or the version to start from')
         if self.weights == "full" and self.parent != "base":
             raise ValueError(f"parent is {self.parent!r} and weights is full: all weights are trained from base alone")
+
+
+def decisive(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a training's values those that change no weight: what is kept and shown, a guard that is off."""
+    idle = ("checkpoints_kept", "sample_every") + (() if said.get("stop_early") else ("stop_early", "stop_after"))
+    return {key: value for key, value in said.items() if key not in idle}
 
 
 @dataclass(frozen=True)
@@ -160,18 +178,23 @@ class Evaluation:
 class Margins:
     """How much of each score the gate lets go, in the score's own unit; start values, to be calibrated on real runs.
 
-    `likeness_gain`: DINO-D must fall by more than this on the concept's prompts. `retention_loss`: CLIP-S on prompts
-    without the concept may fall by less than this. The rest are few-step signals on those same prompts: curvature may
-    rise by less than `curvature_rise`; log sharpness and log contrast must stay within plus or minus their margin
-    (blur and over-sharpening are both failures); the log noise floor may rise by less than `noise_rise`.
+    Against the champion and the parent they bound one round; against the base they are the budget of all rounds
+    together. `likeness_gain`: DINO-D must fall by more than this on the concept's prompts. `retention_loss`: CLIP-S on
+    prompts without the concept may fall by less than this. `earlier_loss`: DINO-D may rise by less on the concepts that
+    were learnt before. The rest are few-step signals on the prompts without the concept: curvature may rise by less
+    than `curvature_rise`; log sharpness and log contrast must stay within plus or minus their margin (blur and
+    over-sharpening are both failures); the log noise floor may rise by less than `noise_rise`. Nothing passes on fewer
+    than `fewest_prompts`.
     """
 
     likeness_gain: float = 0.0
     retention_loss: float = 0.01
+    earlier_loss: float = 0.02
     curvature_rise: float = 0.02
     sharpness_change: float = 0.2
     contrast_change: float = 0.2
     noise_rise: float = 0.2
+    fewest_prompts: int = 8
 
     __pydantic_config__ = _FORBID_UNKNOWN_KEYS
 
