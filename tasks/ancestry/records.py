@@ -1,0 +1,101 @@
+"""The records of all versions, read from git alone: what each was made of, and which files say so.
+
+>>> records(Path(), "dopsd")["v7"].lineage["dataset"]
+"""
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.version_commit import RECORD, said, said_if_it_can, tag
+
+IMAGES, CAPTIONS, LINEAGE = "images.jsonl", "captions.jsonl", "lineage.json"
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A version; `images` and `captions` name what git keeps of its dataset: equal names, equal content."""
+
+    version: str
+    commit: str
+    images: str | None
+    captions: str | None
+    run_id: str
+    entered: Mapping[str, str]
+    lineage: Mapping[str, Any]
+
+    @property
+    def parent(self) -> str:
+        """Name what it was trained on from: a version, or "base"."""
+        return str(self.lineage["parent"])
+
+
+def records(root: Path, model: str) -> dict[str, Record]:
+    """Read all tagged versions, v1 first; none outside of git. Raises ValueError naming a tag without a record."""
+    listed = said_if_it_can(
+        root, "for-each-ref", "--format=%(refname:lstrip=-1) %(objectname)", f"refs/tags/{tag(model, '')}"
+    )
+    if not listed:
+        return {}
+    commits = dict(line.split(" ") for line in listed.splitlines())
+    versions = sorted(commits, key=lambda version: int(version.removeprefix("v")))
+    prefix = said(root, "rev-parse", "--show-prefix")
+    names = [
+        f"{commits[version]}:{prefix}{RECORD}/{file}" for version in versions for file in (LINEAGE, IMAGES, CAPTIONS)
+    ]
+    blobs = contents(root, names, is_read=False)
+    told = contents(root, [blobs[name][0] for name in names[::3] if name in blobs])
+    found = {}
+    for row, version in enumerate(versions):
+        lineage, images, captions = (blobs.get(name, (None, b""))[0] for name in names[3 * row : 3 * row + 3])
+        if lineage is None:
+            raise ValueError(
+                f"the tag {tag(model, version)} leads to no record: delete it, and register the version again"
+            )
+        found[version] = _record(version, commits[version], images, captions, json.loads(told[lineage][1]))
+    return found
+
+
+def change(root: Path, ours: Record, theirs: Record) -> tuple[int, int]:
+    """Count the images that `ours` has and `theirs` has not, and the other way round; pixels decide."""
+    blobs = [record.images for record in (ours, theirs) if record.images]
+    known = contents(root, blobs)
+    new, old = (
+        {row["id"] for row in lines(known[blob][1])} if blob else set() for blob in (ours.images, theirs.images)
+    )
+    return len(new - old), len(old - new)
+
+
+def lines(text: bytes) -> list[dict[str, Any]]:
+    """Read the rows of a JSON Lines file that git keeps."""
+    return [json.loads(line) for line in text.decode().split("\n") if line]
+
+
+def contents(root: Path, names: Iterable[str], *, is_read: bool = True) -> dict[str, tuple[str, bytes]]:
+    """Give the name and the bytes of objects by what they are asked for; what is not there is left out.
+
+    With `is_read` false the bytes are not read.
+    """
+    asked = list(names)
+    how = "--batch" if is_read else "--batch-check"
+    given = "".join(f"{name}\n" for name in asked).encode()
+    answer = subprocess.run(["git", "cat-file", how], cwd=root, input=given, capture_output=True, check=True).stdout
+    found, at = {}, 0
+    for name in asked:
+        end = answer.index(b"\n", at)
+        words = answer[at:end].decode().rsplit(" ", 2)
+        at = end + 1
+        if words[-1] == "missing":
+            continue
+        size = int(words[2]) if is_read else 0
+        found[name] = (words[0], answer[at : at + size])
+        at += size + 1 if is_read else 0
+    return found
+
+
+def _record(version: str, commit: str, images: str | None, captions: str | None, said: Mapping[str, Any]) -> Record:
+    return Record(version, commit, images, captions, said["mlflow_run_id"], said["entered"], said["lineage"])

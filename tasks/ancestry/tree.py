@@ -1,0 +1,87 @@
+"""One version's place among all: what it was made of, whom it descends from, what came of it, and what serves of that.
+
+>>> tree(Path(), "dopsd", "v7")
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks import ledger
+from tasks.ancestry.index import Image, opened
+from tasks.ancestry.records import BASE, Record, records
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A version with its images, those `added` and `removed` against its parent, its ancestors and its descendants.
+
+    `ancestors` begin with the parent and end with "base", or with the first of which nothing is known; `descendants`
+    are in order of their number. `aliases` say which of all these versions serve as what, `verdicts` what the gate
+    said of them last.
+    """
+
+    record: Record
+    images: list[Image]
+    added: list[Image]
+    removed: list[Image]
+    ancestors: list[str]
+    descendants: list[str]
+    aliases: Mapping[str, str]
+    verdicts: Mapping[str, str]
+
+
+def tree(root: Path, model: str, version: str) -> Tree:
+    """Find a version's place; `version` may be an alias. Raises ValueError where there is no such version."""
+    known, decided = records(root, model), ledger.of_model(ledger.read(root), model)
+    live = aliases(decided)
+    record = chosen(known, live.get(version, version), model)
+    parent = known.get(record.parent)
+    with opened(root, known) as index:
+        added, removed = index.difference(record.images, parent.images if parent else None)
+        images = index.images_of(record.images)
+    line, family = ancestors(known, record.version), descendants(known, {record.version})
+    related = {record.version, *line, *family}
+    return Tree(
+        record, images, added, removed, line, family,
+        {alias: holder for alias, holder in live.items() if holder in related},
+        {entry.version: entry.verdict for entry in decided if entry.verdict and entry.version in related},
+    )  # fmt: skip
+
+
+def chosen(known: Mapping[str, Record], version: str, model: str) -> Record:
+    """Look a version up; raises ValueError saying what there is."""
+    if version in known:
+        return known[version]
+    there = ", ".join(known) or "none: `dopsd run` in a git repository keeps one"
+    raise ValueError(f"there is no record of {version} of {model}; there is {there}")
+
+
+def aliases(decided: list[ledger.Entry]) -> dict[str, str]:
+    """Say which version serves as what, by the last entry of the ledger."""
+    said = {"champion": decided[-1].champion, "challenger": decided[-1].challenger} if decided else {}
+    return {alias: version for alias, version in said.items() if version}
+
+
+def ancestors(known: Mapping[str, Record], version: str) -> list[str]:
+    """List whom a version descends from, its parent first; ends at the base, or where the record ends."""
+    line = [known[version].parent]
+    while line[-1] in known and line[-1] not in line[:-1]:
+        line.append(known[line[-1]].parent)
+    return line
+
+
+def descendants(known: Mapping[str, Record], versions: set[str]) -> list[str]:
+    """List all that were trained on from any of `versions`, over any number of generations."""
+    found: list[str] = []
+    reached = set(versions)
+    for version, record in known.items():  # a child has a higher number than its parent
+        if record.parent in reached and version not in reached:
+            reached.add(version)
+            found.append(version)
+    return found
+
+
+def is_rooted(line: list[str]) -> bool:
+    """Tell whether a line of ancestors ends at the base."""
+    return line[-1:] == [BASE]

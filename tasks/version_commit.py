@@ -1,0 +1,97 @@
+"""A version as a commit of git: the code as it was, params, dvc.lock and the record; the user's branch and files stay.
+
+    git checkout model/dopsd/v7 && dvc checkout        (brings all of it back)
+
+It is tagged model/<project>/<version>. What was changed or added to the code and not committed is in it, too.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+RECORD = "lineage"
+"""The folder, in the commit alone, of what is known of the version."""
+LOCK = "dvc.lock"
+_CHOSEN = ("params.yaml", "dvc.yaml", "constraints.txt")
+_ROOMS = ("dopsd", "tasks", "flows")
+_NOBODY = {f"GIT_{role}_{what}": said for role in ("AUTHOR", "COMMITTER") for what, said in (
+    ("NAME", "dopsd"), ("EMAIL", "dopsd@localhost"),
+)}  # fmt: skip
+_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+
+
+def tag(model: str, version: str) -> str:
+    """Name the tag of a version."""
+    return f"model/{model}/{version}"
+
+
+def found(root: Path, model: str, version: str) -> str | None:
+    """Find the commit of a version; None where there is none, or no repository."""
+    return said_if_it_can(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{tag(model, version)}^{{commit}}")
+
+
+def kept(root: Path, model: str, version: str, record: Mapping[str, str]) -> str | None:
+    """Commit a version with `record`, a text a file, or find its commit; None outside of git."""
+    index = said_if_it_can(root, "rev-parse", "--git-path", "index")
+    if index is None:
+        return None
+    if known := found(root, model, version):
+        return known
+    head = said_if_it_can(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    with TemporaryDirectory() as folder:
+        ours = Path(folder) / "index"
+        if (root / index).is_file():
+            shutil.copyfile(root / index, ours)  # knows which files are unchanged, so that few are read
+        tree = _tree(root, record, {"GIT_INDEX_FILE": str(ours)})
+    above = ["-p", head] if head else []
+    commit = said(root, "commit-tree", tree, *above, "-m", f"{model} {version}", **_NOBODY)
+    name = f"refs/tags/{tag(model, version)}"
+    said_if_it_can(root, "update-ref", name, commit, "0" * len(commit))  # refused where another was faster
+    return said(root, "rev-parse", name)
+
+
+def said(root: Path, *question: str, given: str | None = None, **environment: str) -> str:
+    """Ask git, with `given` on its stdin; raises ValueError with its complaint."""
+    kept_on = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK} | environment
+    answer = subprocess.run(
+        ["git", *question], cwd=root, env=kept_on, input=given, capture_output=True, encoding="utf-8", check=False
+    )
+    if answer.returncode:
+        raise ValueError(f"git {question[0]} in {root.resolve()}: {answer.stderr.strip() or 'no answer'}")
+    return answer.stdout.strip()
+
+
+def said_if_it_can(root: Path, *question: str) -> str | None:
+    """Ask git; None where it does not know."""
+    try:
+        return said(root, *question)
+    except (ValueError, FileNotFoundError):
+        return None
+
+
+def _tree(root: Path, record: Mapping[str, str], index: Mapping[str, str]) -> str:
+    """Write the tree: what git holds as it is on disk, code that it does not hold yet, and the record."""
+    prefix = said(root, "rev-parse", "--show-prefix")
+    said(root, "add", "--update", "--", ".", **index)
+    for how, names in (("--force", _CHOSEN), ("--all", _ROOMS)):
+        if there := [name for name in names if (root / name).exists()]:
+            said(root, "add", how, "--", *there, **index)
+    texts = {f"{RECORD}/{name}": text for name, text in record.items()}
+    if (root / LOCK).is_file():
+        texts[LOCK] = _lock(root / LOCK)
+    for name, text in texts.items():
+        blob = said(root, "hash-object", "-w", "--stdin", given=text)
+        said(root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{prefix}{name}", **index)
+    return said(root, "write-tree", **index)
+
+
+def _lock(path: Path) -> str:
+    """Read dvc.lock without what it says of registering: that is of the version before."""
+    lock = yaml.safe_load(path.read_text(encoding="utf-8"))
+    lock["stages"].pop("register", None)
+    return yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)
