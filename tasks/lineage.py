@@ -5,6 +5,8 @@ python -m tasks run register && python -m json.tool data/version/version.json
 
 import hashlib
 import json
+import os
+import pwd
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import yaml
 
 from tasks import weak_teacher
 from tasks.folders import read_json, sha256_of_file, sha256_of_json
+from tasks.ledger import LEDGER
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
 from tasks.planning import staleness
@@ -22,16 +25,18 @@ from tasks.planning import staleness
 WEIGHTS = "pytorch_lora_weights.safetensors"
 ENVIRONMENT_LOCK = "constraints.txt"
 DVC_LOCK = "dvc.lock"
-_NOT_CODE = (DVC_LOCK, "data")
+TRIGGER = "DOPSD_TRIGGER"
+"""What starts a run says in this variable what it is: "schedule nightly", "12 new images"."""
+_NOT_CODE = (DVC_LOCK, "data", str(LEDGER))
 
 
 @dataclass(frozen=True)
 class Lineage:
     """What made a version. Digests of folders are DVC's (`<md5>.dir`), the others are sha256.
 
-    `git_commit` is None outside of git; `is_git_clean` leaves dvc.lock and data/ out. `base` and the other `models` are
-    `name@digest of the folder`, or the folder's commit on the hub where it was fetched from there. `dvc_lock` is the
-    digest of what dvc.lock says of all stages before this one. `upstream` is "stale" where a person
+    `git_commit` is None outside of git; `is_git_clean` leaves out dvc.lock, data/ and the ledger. `base` and the other
+    `models` are `name@digest of the folder`, or the folder's commit on the hub where it was fetched from there.
+    `dvc_lock` is the digest of what dvc.lock says of all stages before this one. `upstream` is "stale" where a person
     accepted inputs that were not up to date.
     """
 
@@ -76,6 +81,19 @@ def lineage(params: Params, room: Room, root: Path) -> Lineage:
         is_weak_teacher_accepted=weak_teacher.is_weak(room.reads["probe"]),
         upstream=staleness.upstream(room.reads.values()),
     )
+
+
+def person() -> str:
+    """Name who is at work, as this machine knows them."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
+
+
+def trigger() -> str:
+    """Say what started this run: what started it says so itself, else it was a person."""
+    return os.environ.get(TRIGGER) or "a person"
 
 
 def dvc_digest(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""The versions of a project's model in MLflow: what was entered with which lineage, and which one is champion.
+"""The versions of a project's model in MLflow: what was entered, with which lineage.
 
     python -m tasks parent champion          (fetch its adapter into runs/parents)
 
@@ -9,7 +9,9 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow.diffusers
@@ -17,13 +19,13 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from dopsd.gate import Decision, Verdict
-from tasks.folders import sha256_of_file, staged_folder
-from tasks.lineage import WEIGHTS, Lineage
+from tasks.aliases import ALIASES
+from tasks.folders import sha256_of_file, staged_folder, write_bytes
+from tasks.lineage import WEIGHTS, Lineage, person, trigger
 from tasks.tracking import connect
 
 PARENTS = Path("runs/parents")
-_ALIAS = {Verdict.PROMOTE: "champion", Verdict.HOLD: "challenger", Verdict.REJECT: None}
+RECORD = "record"
 _MOST_TAG_CHARACTERS = 5000
 
 
@@ -36,24 +38,27 @@ def enter(name: str, record: Lineage, adapter: Path, run_id: str) -> str:
             store.create_registered_model(name)
         model_id = _logged(store, record, adapter, run_id)
         source = f"models:/{model_id}"
-        found = store.create_model_version(name, source, run_id, tags=tags(record), model_id=model_id)
+        said = tags(record) | {"by": person(), "trigger": trigger()}
+        found = store.create_model_version(name, source, run_id, tags=said, model_id=model_id)
     store.set_model_version_tag(name, str(found.version), "scores", tags(record)["scores"])  # they may be newer
     return f"v{found.version}"
 
 
-def decide(name: str, version: str, decision: Decision) -> None:
-    """Let the verdict move an alias: PROMOTE makes a champion, HOLD a challenger, REJECT moves nothing.
+def tag(name: str, version: str, key: str, value: str) -> None:
+    """Write a tag of a version."""
+    connect().set_model_version_tag(name, version.removeprefix("v"), key, value)
 
-    A verdict that the version already has moves nothing either: a later champion is not undone by a rerun.
-    """
-    store, number = connect(), version.removeprefix("v")
-    if store.get_model_version(name, number).tags.get("verdict") == decision.verdict:
-        return
-    if alias := _ALIAS[decision.verdict]:
-        store.set_registered_model_alias(name, alias, number)
-    sentences = "\n".join(f"- {reason.sentence}" for reason in decision.reasons)
-    store.update_model_version(name, number, f"{decision.verdict}\n\n{sentences}")
-    store.set_model_version_tag(name, number, "verdict", str(decision.verdict))  # last: until here a rerun does it all
+
+def describe(name: str, version: str, page: str) -> None:
+    """Write what stands on the page of a version, as Markdown."""
+    connect().update_model_version(name, version.removeprefix("v"), page)
+
+
+def entered(name: str, version: str) -> dict[str, str]:
+    """Say who entered a version, what had started the run, and when that was, in UTC."""
+    known = connect().get_model_version(name, version.removeprefix("v"))
+    at = datetime.fromtimestamp(known.creation_timestamp / 1000, UTC).isoformat(timespec="seconds")
+    return {key: known.tags.get(key, "unknown") for key in ("by", "trigger")} | {"at": at}
 
 
 def tags(record: Lineage) -> dict[str, str]:
@@ -74,8 +79,34 @@ def named(name: str, version: str) -> str:
             return f"v{store.get_model_version(name, version[1:]).version}"
         return f"v{store.get_model_version_by_alias(name, version).version}"
     except MlflowException as error:
-        mend = "`dopsd run` registers one" if version in _ALIAS.values() else "it is champion, challenger, v1, v2, ..."
+        mend = "`dopsd run` registers one" if version in ALIASES else "it is champion, challenger, v1, v2, ..."
         raise ValueError(f"the registry has no {version} of {name}: {mend}") from error
+
+
+def keep_record(name: str, version: str, files: Mapping[str, str]) -> None:
+    """Keep texts beside the run that made a version, in its folder `record`."""
+    store = connect()
+    run_id = store.get_model_version(name, version.removeprefix("v")).run_id
+    for file, text in files.items():
+        store.log_text(run_id, text, f"{RECORD}/{file}")
+
+
+def keep_picture(name: str, version: str, file: str, png: bytes) -> None:
+    """Keep a picture beside the run that made a version, in its folder `record`."""
+    store = connect()
+    with TemporaryDirectory() as folder:
+        write_bytes(Path(folder) / file, png)
+        store.log_artifact(store.get_model_version(name, version.removeprefix("v")).run_id, f"{folder}/{file}", RECORD)
+
+
+def record(name: str, version: str, file: str) -> str | None:
+    """Read a text that was kept beside a version's run; None where there is none."""
+    store = connect()
+    run_id = store.get_model_version(name, version.removeprefix("v")).run_id
+    if f"{RECORD}/{file}" not in {row.path for row in store.list_artifacts(run_id, RECORD)}:
+        return None
+    with TemporaryDirectory() as folder:
+        return Path(store.download_artifacts(run_id, f"{RECORD}/{file}", folder)).read_text(encoding="utf-8")
 
 
 def model_id(name: str, version: str) -> str:
@@ -90,10 +121,29 @@ def fetch(name: str, version: str, root: Path) -> Path:
     known = connect().get_model_version(name, version.removeprefix("v"))
     if not (folder / WEIGHTS).is_file():
         with staged_folder(folder) as staged:
-            shutil.copyfile(Path(mlflow.diffusers.load_model(known.source).adapter_path) / WEIGHTS, staged / WEIGHTS)
+            shutil.copyfile(_weights(known), staged / WEIGHTS)
     if sha256_of_file(folder / WEIGHTS) != known.tags["adapter"]:
         raise ValueError(f"{folder / WEIGHTS} is not the adapter of {version}: delete {folder} and fetch it again")
     return folder
+
+
+def versions(name: str) -> dict[str, dict[str, str]]:
+    """List the versions with their tags, v1 first."""
+    found = sorted(connect().search_model_versions(f"name='{name}'"), key=lambda row: int(row.version))
+    return {f"v{row.version}": dict(row.tags) for row in found}
+
+
+def digest_of_weights(name: str, version: str) -> str | None:
+    """Digest the weights that the registry holds of a version, anew; None where they are gone."""
+    known = connect().get_model_version(name, version.removeprefix("v"))
+    try:
+        return sha256_of_file(_weights(known))
+    except (MlflowException, FileNotFoundError):
+        return None
+
+
+def _weights(known: ModelVersion) -> Path:
+    return Path(mlflow.diffusers.load_model(known.source).adapter_path) / WEIGHTS
 
 
 def _of_adapter(store: MlflowClient, name: str, digest: str) -> ModelVersion | None:

@@ -1,54 +1,26 @@
 """The stage register on a real registry: a version with its whole lineage, or a refusal that is written down."""
 
 import shutil
-import subprocess
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from PIL import Image
-from safetensors.torch import save_file
 
-from dopsd.gate import CHECKS
-from tasks import registry, runner
+from tasks import aliases, promotion, registry, runner
+from tasks.ancestry.records import records
 from tasks.folders import read_json, sha256_of_folder, write_json
-from tasks.lineage import WEIGHTS, Lineage
+from tasks.lineage import Lineage
 from tasks.pipeline import stage
 from tasks.tracking import connect
 from tests.fake_workspace import FakeWorkspace
+from tests.registered import images, laid_out, score, train
 
 
 @pytest.fixture
 def workspace(store_root: Path) -> FakeWorkspace:
     """A workspace whose stages are done up to the scores of a good adapter, in a git repository."""
-    made, data = FakeWorkspace.at(store_root), store_root / "data"
-    for folder in ("images", "captions", "embeddings"):
-        write_json(data / folder / "manifest.json", {"counts": {"images": 10}})
-    (data / "adapter").mkdir()
-    save_file({"transformer.x.lora_A.weight": torch.ones(2, 2)}, data / "adapter" / WEIGHTS)
-    (data / "adapter" / "curves.csv").write_text("step,loss\n0,1.0\n1,0.5\n")
-    write_json(data / "training_run.json", {"mlflow_run_id": "f" * 32})
-    write_json(data / "probe" / "probe.json", {"is_teacher_better": True})
-    (data / "scores").mkdir()
-    for folder in ("probe", "scores"):
-        Image.new("RGB", (8, 8)).save(data / folder / "grid.png")
-    score(made, likeness=-0.2)
-    (store_root / "constraints.txt").write_text("torch==2.13.0\n")
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
-    (store_root / ".gitignore").write_text("/data/\n/runs/\n/mlflow.db*\n/mlruns/\n")
-    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "one"]):
-        subprocess.run([*git, *words], cwd=store_root, check=True)
-    return made
-
-
-def score(workspace: FakeWorkspace, *, likeness: float) -> None:
-    """Write scores in which likeness falls by so much against the base and nothing else changes."""
-    means = {check.metric: likeness if check.name == "likeness" else 0.0 for check in CHECKS}
-    rows = {key: {"mean": mean, "low": mean - 1e-4, "high": mean + 1e-4, "count": 9} for key, mean in means.items()}
-    models = {"base": rows, "adapter": rows}
-    write_json(workspace.root / "data/scores/scores.json", {"models": models, "differences": {"base": rows}})
+    return laid_out(store_root)
 
 
 def registered(workspace: FakeWorkspace) -> dict[str, Any]:
@@ -81,6 +53,30 @@ def test_a_better_adapter_becomes_champion_with_its_whole_lineage(workspace: Fak
     assert [model.model_id for model in logged] == [registry.model_id("dopsd", "v1")]
 
 
+def test_a_version_is_a_commit_and_has_a_page_that_answers(
+    workspace: FakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOPSD_TRIGGER", "schedule nightly")
+    registered(workspace)
+    workspace.write("code/dopsd/captions.py", "def clean(text):\n    return text\n")
+    train(workspace.root, 2)
+    workspace.change("train.parent", "v1")
+    write_json(workspace.root / "runs/parents/v1/manifest.json", {})
+    images(workspace.root, 1, 2, 3)
+    run = connect().get_run(registered(workspace)["mlflow_run_id"])
+    known = records(workspace.root, "dopsd")
+    assert list(known) == ["v1", "v2"]
+    version = connect().get_model_version("dopsd", "2")
+    assert version.tags["commit"] == known["v2"].commit == run.data.tags["commit"]
+    assert (version.tags["trigger"], version.tags["parent"]) == ("schedule nightly", "v1")
+    for told in ("+2 -1 against v1", "3 human", "schedule nightly", "not committed", "(v1)", known["v2"].commit):
+        assert told in version.description, told
+    found = connect().search_runs([run.info.experiment_id], "tags.trigger = 'schedule nightly' and tags.parent = 'v1'")
+    assert [row.info.run_id for row in found] == [run.info.run_id]
+    digest = known["v2"].lineage["dataset"]
+    assert len(connect().search_runs([run.info.experiment_id], f"dataset.digest = '{digest}'")) == 1
+
+
 def test_registering_again_gives_the_same_version_and_the_same_bytes(workspace: FakeWorkspace) -> None:
     registered(workspace)
     run_id = connect().search_runs(["1"])[0].info.run_id
@@ -94,13 +90,55 @@ def test_registering_again_gives_the_same_version_and_the_same_bytes(workspace: 
 
 def test_a_worse_adapter_is_refused_in_writing_and_the_champion_stays(workspace: FakeWorkspace) -> None:
     registered(workspace)
-    save_file({"transformer.x.lora_A.weight": torch.zeros(2, 2)}, workspace.root / "data/adapter" / WEIGHTS)
-    score(workspace, likeness=0.2)
+    train(workspace.root, 0)
+    score(workspace.root, likeness=0.2)
     found = registered(workspace)
     assert (found["version"], found["verdict"]) == ("v2", "REJECT")
     assert any("likeness failed against base" in reason["sentence"] for reason in found["reasons"])
     assert registry.named("dopsd", "champion") == "v1"
     assert connect().get_model_version("dopsd", "2").tags["verdict"] == "REJECT"
+
+
+def test_a_champion_is_followed_only_by_a_better_one(workspace: FakeWorkspace) -> None:
+    registered(workspace)
+    train(workspace.root, 2)
+    same = registered(workspace)
+    assert (same["version"], same["verdict"]) == ("v2", "HOLD")
+    unsure = [reason for reason in same["reasons"] if reason["outcome"] == "unsure"]
+    assert [(reason["check"], reason["against"]) for reason in unsure] == [("likeness", "champion")]
+    train(workspace.root, 3)
+    score(workspace.root, likeness=-0.3)
+    assert registered(workspace)["verdict"] == "PROMOTE"
+    assert aliases.aliases("dopsd") == {"champion": "v3", "challenger": "v2"}
+    train(workspace.root, 1)
+    score(workspace.root, likeness=-0.2)
+    again = registered(workspace)
+    assert (again["version"], again["verdict"]) == ("v1", "PROMOTE")  # decided when there was no champion
+    assert registry.named("dopsd", "champion") == "v3"
+
+
+def test_a_champion_is_not_asked_for_a_concept_that_is_new(workspace: FakeWorkspace) -> None:
+    registered(workspace)
+    train(workspace.root, 2)
+    score(workspace.root, likeness=-0.1, concept="ring")
+    found = registered(workspace)
+    assert found["verdict"] == "PROMOTE"
+    checked = [reason["check"] for reason in found["reasons"] if reason["against"] == "champion"]
+    assert len(checked) == 5
+    assert "likeness" not in checked
+
+
+def test_another_champion_meanwhile_is_judged_against(
+    workspace: FakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(workspace)
+    train(workspace.root, 2)
+    score(workspace.root, likeness=-0.3)
+    known = iter([None, "v1"])  # at first we do not know of v1, as if it were promoted while we judge
+    monkeypatch.setattr(promotion, "rival", lambda *_: next(known))
+    found = registered(workspace)
+    assert found["verdict"] == "PROMOTE"
+    assert {reason["against"] for reason in found["reasons"]} == {"base", "champion"}
 
 
 def test_a_weak_teacher_that_was_accepted_is_on_record(workspace: FakeWorkspace) -> None:

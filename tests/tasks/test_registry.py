@@ -1,30 +1,20 @@
-"""Versions in a real MLflow registry: entered once, with their lineage; only a promotion moves the champion."""
+"""Versions in a real MLflow registry: entered once, with their lineage."""
 
 import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import mlflow.diffusers
 import pytest
-import torch
-from safetensors.torch import save_file
 
-from dopsd.gate import Decision, Verdict
-from tasks import registry
+from tasks import aliases, registry
 from tasks.folders import sha256_of_file
 from tasks.lineage import WEIGHTS, Lineage
-from tasks.params import parse, resolved
+from tasks.params import parse
 from tasks.tracking import connect, new_run
 from tests.fake_workspace import PARAMS
-
-DIGEST = "0" * 32 + ".dir"
-RECORD = Lineage(
-    git_commit="c" * 40, is_git_clean=True, dataset=DIGEST, num_images=10, captions=DIGEST, embeddings=DIGEST,
-    base=f"base@{DIGEST}", models={"base": f"base@{DIGEST}"}, parent="base", params=resolved(parse(PARAMS)),
-    environment_lock="e" * 64, dvc_lock="d" * 64, adapter="", is_weak_teacher_accepted=False, upstream="fresh",
-    scores={"models": {"base": {"concept/dino_d@x": {"mean": 0.5, "low": 0.4, "high": 0.6}}}, "differences": {}},
-)  # fmt: skip
+from tests.versions import DIGEST, entered
 
 Enter = Callable[[float], str]
 
@@ -33,18 +23,7 @@ Enter = Callable[[float], str]
 def enter(store_root: Path) -> Enter:
     """Enter an adapter made of one number; gives its version."""
     run_id = new_run(connect(), parse(PARAMS))
-
-    def one(number: float) -> str:
-        folder = store_root / f"adapter-{number}"
-        folder.mkdir(exist_ok=True)
-        save_file({"transformer.x.lora_A.weight": torch.full((2, 2), number)}, folder / WEIGHTS)
-        return registry.enter("dopsd", replace(RECORD, adapter=sha256_of_file(folder / WEIGHTS)), folder, run_id)
-
-    return one
-
-
-def decide(version: str, verdict: Verdict) -> None:
-    registry.decide("dopsd", version, Decision(verdict, ()))
+    return lambda number: entered(store_root, number, run_id)
 
 
 def test_an_adapter_is_entered_once(enter: Enter) -> None:
@@ -61,35 +40,21 @@ def test_a_version_carries_the_whole_record(enter: Enter) -> None:
     assert json.loads(tags["scores"])["base"]["concept/dino_d"] == [0.5, 0.4, 0.6]
 
 
-def test_only_a_promotion_moves_the_champion(enter: Enter) -> None:
-    decide(enter(1), Verdict.PROMOTE)
-    decide(enter(2), Verdict.REJECT)
-    assert registry.named("dopsd", "champion") == "v1"
-    decide(enter(3), Verdict.HOLD)
-    assert registry.named("dopsd", "champion") == "v1"
-    assert registry.named("dopsd", "challenger") == "v3"
-    decide(enter(4), Verdict.PROMOTE)
-    assert registry.named("dopsd", "champion") == "v4"
+def test_a_run_keeps_texts_beside_its_version(enter: Enter) -> None:
+    version = enter(1)
+    assert registry.record("dopsd", version, "marks.json") is None
+    registry.keep_record("dopsd", version, {"marks.json": "{}", "notes.txt": "звезда"})
+    assert registry.record("dopsd", version, "notes.txt") == "звезда"
 
 
-def test_the_verdict_stands_beside_the_version_with_its_reasons(enter: Enter) -> None:
-    decide(enter(1), Verdict.REJECT)
-    kept = connect().get_model_version("dopsd", "1")
-    assert kept.tags["verdict"] == "REJECT"
-    assert kept.description and kept.description.startswith("REJECT")
-
-
-def test_registering_an_old_adapter_again_does_not_undo_a_later_champion(enter: Enter) -> None:
-    decide(enter(1), Verdict.PROMOTE)
-    decide(enter(2), Verdict.PROMOTE)
-    decide(enter(1), Verdict.PROMOTE)
-    assert registry.named("dopsd", "champion") == "v2"
-
-
-def test_a_verdict_that_changes_under_new_margins_counts(enter: Enter) -> None:
-    decide(enter(1), Verdict.HOLD)
-    decide(enter(1), Verdict.PROMOTE)
-    assert registry.named("dopsd", "champion") == "v1"
+def test_aliases_are_moved_together_with_the_mark_of_who_moved_them(enter: Enter) -> None:
+    enter(1), enter(2)
+    assert aliases.aliases("dopsd") == {"champion": None, "challenger": None}
+    aliases.move("dopsd", "v2", "v1", "a" * 64)
+    assert aliases.aliases("dopsd") == {"champion": "v2", "challenger": "v1"}
+    aliases.move("dopsd", "v1", None, "b" * 64)
+    assert aliases.aliases("dopsd") == {"champion": "v1", "challenger": None}
+    assert aliases.mark("dopsd") == "b" * 64
 
 
 def test_the_weights_come_back_as_they_were(enter: Enter, store_root: Path) -> None:

@@ -1,0 +1,89 @@
+"""What stands on a version's page in MLflow: all that is asked of a version, on one screen, as Markdown.
+
+>>> registry.describe("dopsd", "v7", page(facts))
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dopsd.gate import Decision
+from tasks.folders import sha256_of_json
+from tasks.lineage import Lineage
+
+_SHOWN = 12
+"""Hex digits of a digest; the tags have it whole."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the page tells; `change` counts images added and removed against the parent, where it is known."""
+
+    record: Lineage
+    entered: Mapping[str, str]
+    commit: str | None
+    num_captions: Mapping[str, int]
+    change: tuple[int, int] | None
+    decision: Decision
+    rival: str | None
+
+
+def page(facts: Facts) -> str:
+    """Spell it out: the verdict first, then where it comes from, then every check and every score."""
+    return "\n\n".join([f"**{facts.decision.verdict}**", _origin(facts), _checks(facts), _scores(facts.record)])
+
+
+def _origin(facts: Facts) -> str:
+    record = facts.record
+    change = f", +{facts.change[0]} -{facts.change[1]} against {record.parent}" if facts.change else ""
+    written = ", ".join(f"{count} {who}" for who, count in sorted(facts.num_captions.items()))
+    clean = {True: "clean", False: "with changes that were not committed", None: "outside of git"}[record.is_git_clean]
+    rows = {
+        "images": f"`{record.dataset}`: {record.num_images}{change}",
+        "captions": f"`{record.captions}`: {written}",
+        "base": f"`{record.base}`",
+        "parent": record.parent,
+        "code": f"`{record.git_commit or 'unknown'}`, {clean}",
+        "version as a commit": f"`{facts.commit}`" if facts.commit else "none, outside of git",
+        "params": f"`{sha256_of_json(record.params)[:_SHOWN]}`, whole in the tag params",
+        "environment": f"`{(record.environment_lock or 'no constraints.txt')[:_SHOWN]}`",
+        "weights": f"`{record.adapter[:_SHOWN]}`",
+        "made by": f"{facts.entered['by']}, {facts.entered['at']}, started by {facts.entered['trigger']}",
+        "compared with": ", ".join(sorted({reason.against for reason in facts.decision.reasons})) + _named(facts.rival),
+    }
+    if record.upstream == "stale":
+        rows["inputs"] = "**stale**, which a person accepted"
+    if record.is_weak_teacher_accepted:
+        rows["teacher"] = "**weak**, which a person accepted"
+    return _table(["", ""], [[name, text] for name, text in rows.items()])
+
+
+def _named(rival: str | None) -> str:
+    return f" ({rival})" if rival else ""
+
+
+def _checks(facts: Facts) -> str:
+    rows = [
+        [reason.check, reason.against, str(reason.outcome), reason.sentence.partition(": ")[2]]
+        for reason in sorted(facts.decision.reasons, key=lambda reason: reason.outcome == "passed")
+    ]
+    return _table(["check", "against", "", "why"], rows)
+
+
+def _scores(record: Lineage) -> str:
+    """Lay metrics out in rows and models in columns, each a mean with its interval."""
+    models: Mapping[str, Mapping[str, Mapping[str, float | None]]] = record.scores["models"]
+    metrics = list(models["adapter"]) if "adapter" in models else []
+    rows = [[metric.split("@")[0], *(_interval(of[metric]) for of in models.values())] for metric in metrics]
+    return _table(["score", *models], rows)
+
+
+def _interval(row: Mapping[str, float | None]) -> str:
+    mean, low, high = (row[end] for end in ("mean", "low", "high"))
+    if mean is None:
+        return "unknown"
+    return f"{mean:.3f}" if low is None or high is None else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
