@@ -1,0 +1,64 @@
+"""Measure without the rest of the pipeline: only what `dopsd/` needs must be installed.
+
+python -m dopsd.bench train --family z-image --size full --methods dopsd,naive,sft --batch 1,4 --json
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dopsd.bench import train
+from dopsd.bench.models import MODELS
+from dopsd.bench.table import table
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command, and print a table or JSON; a mistake ends with its message, and 1."""
+    said = _parser().parse_args(arguments)
+    try:
+        answer = _COMMANDS[said.command](said)
+    except ValueError as mistake:
+        print(mistake, file=sys.stderr)
+        return 1
+    print(json.dumps(answer, indent=1) if said.json else table(answer))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dopsd.bench", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="iterations of training")
+    training.add_argument("--family", required=True, choices=list(MODELS))
+    training.add_argument("--size", default="full", choices=["full", "tiny"])
+    training.add_argument("--methods", default=",".join(train.ARMS), help=f"some of {', '.join(train.ARMS)}")
+    training.add_argument("--batch", default="1", help="sizes, such as 1,4")
+    training.add_argument("--side", type=int, default=1024, help="of the picture, in pixels")
+    training.add_argument("--num-steps", type=int, default=4)
+    training.add_argument("--rank", type=int, default=64)
+    training.add_argument("--iterations", type=int, default=5, help="that are timed")
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    return parser
+
+
+def _train(said: argparse.Namespace) -> dict[str, Any]:
+    return train.measure(
+        train.Question(
+            family=said.family,
+            size=said.size,
+            methods=said.methods.split(","),
+            batches=[int(size) for size in said.batch.split(",")],
+            side_px=said.side,
+            num_steps=said.num_steps,
+            rank=said.rank,
+            iterations=said.iterations,
+        )
+    )
+
+
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"train": _train}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""The benchmark: what it counts is what the training does, and what it refuses it explains."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from dopsd.bench.__main__ import main
+from dopsd.bench.machine import matmul_rate, peak_bytes
+from dopsd.bench.meter import metered
+from dopsd.bench.models import MODELS, model
+from dopsd.bench.train import Question, measure
+from dopsd.families.catalogue import family
+from dopsd.placement import CPU, Placement
+
+TINY = {"size": "tiny", "side_px": 32, "rank": 2, "iterations": 1, "warmup": 1}
+
+
+def rows(answer: dict) -> dict:
+    return {(row["method"], row["batch"]): row for row in answer["rows"]}
+
+
+def test_a_product_of_matrices_costs_two_operations_a_term_and_its_backward_twice_that() -> None:
+    layer, x = nn.Linear(5, 7, bias=False), torch.randn(3, 5, requires_grad=True)
+    with metered(layer) as forward, torch.no_grad():
+        layer(x)
+    with metered(layer) as both:
+        layer(x).sum().backward()
+    assert (forward.flops, both.flops) == (2 * 3 * 5 * 7, 3 * 2 * 3 * 5 * 7)
+
+
+def test_what_autograd_holds_counts_once_and_weights_do_not() -> None:
+    layer, x = nn.Linear(4, 4, bias=False), torch.randn(8, 4, requires_grad=True)
+    with metered(layer) as nothing, torch.no_grad():
+        layer(x)
+    with metered(layer) as one:
+        (layer(x).sum() + layer(x).sum()).backward()
+    with metered(layer) as in_turn:
+        for _ in range(3):
+            (layer(x * 2).square()).sum().backward()
+    with metered(layer) as together:
+        sum(layer(x * 2).square().sum() for _ in range(3)).backward()
+    assert (nothing.held_bytes, one.held_bytes) == (0, x.nbytes)
+    assert together.held_bytes == 3 * in_turn.held_bytes
+
+
+def test_backward_a_state_holds_the_same_for_any_number_of_steps_and_one_graph_that_many_times() -> None:
+    one = rows(measure(Question("z-image", num_steps=1, methods=("dopsd", "sft"), **TINY)))
+    two = rows(measure(Question("z-image", num_steps=2, methods=("dopsd", "naive"), **TINY)))
+    assert two["dopsd", 1]["held_gib"] == pytest.approx(one["dopsd", 1]["held_gib"], rel=0.05)
+    assert two["naive", 1]["held_gib"] == pytest.approx(2 * one["dopsd", 1]["held_gib"], rel=0.05)
+    assert two["naive", 1]["tflop"] == pytest.approx(two["dopsd", 1]["tflop"])
+    assert two["dopsd", 1]["tflop"] == pytest.approx(2 * one["dopsd", 1]["tflop"])
+    # a state asks the teacher, forward alone, and then costs what SFT costs
+    assert 1.2 < one["dopsd", 1]["times_sft_flops"] < 2
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"z-image"}))
+def test_every_model_is_measured_at_every_batch_and_told_as_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = f"train --family {name} --size tiny --side 32 --rank 2 --iterations 1 --num-steps 1"
+    assert main([*command.split(), "--methods", "dopsd,sft", "--batch", "1,2", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(rows(answer)) == [("dopsd", 1), ("sft", 1), ("dopsd", 2), ("sft", 2)]
+    assert rows(answer)["sft", 2]["tflop"] == pytest.approx(rows(answer)["sft", 1]["tflop"])
+    assert {"torch", "diffusers", "transformers", "peft", "accelerate"} <= set(answer["versions"])
+    assert min(row["seconds"] * row["peak_gib"] * row["share_of_peak"] for row in answer["rows"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "billions", "modules"),
+    [("z-image", 6.155, 238), ("flux2-klein-4b", 3.876, 100), ("flux2-klein-9b", 9.079, 144)],
+)
+def test_the_full_sizes_are_those_that_are_published(name: str, billions: float, modules: int) -> None:
+    about = model(name)
+    network = about.network("full", Placement(torch.device("meta"), torch.bfloat16))
+    assert sum(weight.numel() for weight in network.parameters()) / 1e9 == pytest.approx(billions, abs=5e-4)
+    targets = tuple(f".{target}" for target in family(about.family).lora_targets)
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    assert sum(f".{name}".endswith(targets) for name in linear) == modules
+
+
+def test_what_cannot_be_measured_is_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["train", "--family", "z-image"]) == 1
+    assert "--size full needs a GPU" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="no 'pso' to measure; choose some of dopsd, naive, sft"):
+        Question("z-image", "tiny", methods=("pso",))
+    with pytest.raises(ValueError, match="--side 1000: give a multiple of 16"):
+        Question("z-image", "full", side_px=1000)
+    with pytest.raises(ValueError, match="--family sdxl: choose one of z-image"):
+        Question("sdxl", "full")
+
+
+def test_memory_that_was_taken_is_seen(tmp_path: Path) -> None:
+    assert matmul_rate(CPU) > 0
+    peak = peak_bytes(CPU)
+    before = peak()
+    torch.ones(64 << 20, dtype=torch.uint8)
+    assert peak() - before > 32 << 20
