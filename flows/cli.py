@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows import key, plan_table, trigger
+from flows import bench, key, plan_table, trigger
 from flows.compare import compare
 from flows.mistakes import mistakes_told, told
 from flows.summary import Outcome, Summary
@@ -34,6 +34,7 @@ ROOT = Path()
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(key.app, name="key")
 app.add_typer(trigger.app, name="trigger")
+app.add_typer(bench.app, name="bench")
 app.command()(compare)
 app.command()(train)
 

@@ -1,0 +1,11 @@
+"""Measurements of this product, one command each.
+
+dopsd bench --help
+"""
+
+import typer
+
+from flows import benchmark
+
+app = typer.Typer(help="Measure how fast things are here, and in how much memory.", no_args_is_help=True)
+app.command()(benchmark.train)
