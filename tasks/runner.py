@@ -5,17 +5,17 @@
 A stage that is killed leaves nothing half written: what it had so far stays in data/.staged until it runs again.
 """
 
-import fcntl
 import importlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tasks import weak_teacher
+from tasks.lock import held
 from tasks.params import PARAMS_FILE, Params, load, look_up
 from tasks.pipeline import PLACES, Room, Stage, producer
 from tasks.planning import fingerprint, staleness
@@ -48,20 +48,13 @@ def run(stage: Stage, root: Path) -> None:
         _move_in(path, root / PLACES[place], staged)
     shutil.rmtree(staged)
     took = round(time.time() - begun, 3)
-    _remember(root, stage=stage.name, began=round(begun, 3), seconds=took, device=numerics()["device"])
+    where = {"workspace": str(root.resolve()), "device": numerics()["device"]}
+    _remember(root, stage=stage.name, began=round(begun, 3), seconds=took, **where)
 
 
-@contextmanager
-def only_writer(root: Path) -> Iterator[None]:
-    """Hold the workspace for one run; raises BlockingIOError where another holds it."""
-    path = root / RUNS / "writer.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when we die, however we die
-        except BlockingIOError as error:
-            raise BlockingIOError(f"another run is at work in {root.resolve()}: wait for it, or stop it") from error
-        yield
+def only_writer(root: Path) -> AbstractContextManager[None]:
+    """Hold the workspace for one run; where another is at work, say so on stderr and wait for it."""
+    return held(root / RUNS / "writer.lock", f"the run that is at work in {root.resolve()}")
 
 
 def sources(params: Params, root: Path) -> None:

@@ -180,12 +180,15 @@ def test_a_version_to_train_on_from_is_asked_for_where_it_is_missing(
     assert "fetch it from the registry with `python -m tasks parent v3`" in capsys.readouterr().err
 
 
-def test_one_run_at_a_time_holds_a_workspace(tmp_path: Path) -> None:
-    refused = pytest.raises(BlockingIOError, match="another run is at work in")
-    with only_writer(tmp_path), refused, only_writer(tmp_path):
-        pass
+def test_one_run_at_a_time_holds_a_workspace(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    script = "from pathlib import Path; from tasks.runner import only_writer\n"
+    script += "with only_writer(Path()): print(Path('ended').exists())\n"
     with only_writer(tmp_path):
-        pass
+        other = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        while f"waiting for the run that is at work in {tmp_path}" not in capfd.readouterr().err:
+            time.sleep(0.05)
+        (tmp_path / "ended").touch()
+    assert other.communicate()[0] == "True\n"
 
 
 def test_the_table_and_the_params_can_be_seen(workspace: FakeWorkspace, capsys: pytest.CaptureFixture[str]) -> None:
