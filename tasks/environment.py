@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+MLFLOW_STORE = "mlflow.db"
+"""Where MLflow remembers, from the root, unless MLFLOW_TRACKING_URI says otherwise."""
 DEFAULTS: Mapping[str, str] = {
     "DO_NOT_TRACK": "true",  # the word: MLflow does not take 1
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -26,6 +28,7 @@ DEFAULTS: Mapping[str, str] = {
     "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 4)),
     "PYTHONWARNINGS": "ignore",  # users' terminals; the tests run with warnings as errors
     "GIT_PYTHON_REFRESH": "quiet",
+    "GIT_OPTIONAL_LOCKS": "0",  # asking for the status must not rewrite the user's index
 }
 
 

@@ -21,10 +21,11 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunS
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
+from tasks.environment import MLFLOW_STORE
 from tasks.folders import read_json, sha256_of_json, write_json
 from tasks.params import Params, resolved
 
-DEFAULT_STORE = Path("mlflow.db")
+_SQLITE = "sqlite:///"
 _FLUSH_S = 2.0
 _STATE = "mlflow_run.json"
 
@@ -75,11 +76,12 @@ def training_run(params: Params, state: Path) -> Iterator[TrainingRun]:
 
 def connect() -> MlflowClient:
     """Open the store, for MLflow's own functions too; a fresh database is set up by one process, the others wait."""
-    path = DEFAULT_STORE.absolute()  # MLflow keeps stores by their address, also when the current folder changes
-    uri = environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+    path = Path(MLFLOW_STORE).absolute()  # MLflow keeps stores by their address, also when the current folder changes
+    uri = environ.get("MLFLOW_TRACKING_URI", f"{_SQLITE}{path}")
     set_tracking_uri(uri)
-    if uri != f"sqlite:///{path}":
+    if not uri.startswith(_SQLITE):
         return MlflowClient(uri, uri)
+    path = Path(uri.removeprefix(_SQLITE))
     with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return MlflowClient(uri, uri)

@@ -3,10 +3,13 @@
 As a program, `python fake_workspace.py caption`, it is `python -m tasks run caption` with such bodies.
 """
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,8 +38,10 @@ PARAMS: dict[str, Any] = {
     "evaluate": {"novel": "panels/novel.txt", "retention": "panels/retention.txt"},
     "register": {},
 }  # fmt: skip
-FAIL, WEAK = "fail", "find the teacher weak"
+FAIL, WEAK, TRACK = "fail", "find the teacher weak", "tell MLflow"
 """What the code of a stage may say and is done then."""
+HANG = "FAKE_HANG"
+"""A variable that makes a stage wait for ever: its name, and a file that says when it does, "train:begun"."""
 _CODE = '''"""Stand in for tasks.{name}; nothing but its syntax tree is looked at."""
 import torch
 from dopsd import colours
@@ -143,6 +148,7 @@ def body(name: str) -> Callable[[Params, Room], None]:
         code = (room.state.parents[1] / f"code/tasks/{name}.py").read_text()
         if repr(FAIL) in code:
             raise ValueError(f"{name} was told to fail")
+        _hang(name)
         salt = code.partition("SALT = ")[2].partition("\n")[0]
         reads = [_digest(path) for path in room.reads.values()]
         said = {"params": repr(getattr(params, name, None)), "salt": salt, "reads": reads}
@@ -155,8 +161,34 @@ def body(name: str) -> Callable[[Params, Room], None]:
                 write_json(path, {"mlflow_run_id": "none"})
             else:
                 write_json(path / f"{place}.json", said | _extra(name))
+        if repr(TRACK) in code:
+            _track(name, params, room)
 
     return run
+
+
+def _hang(name: str) -> None:
+    stage, _, begun = os.environ.get(HANG, "").partition(":")
+    if stage == name:
+        Path(begun).touch()
+        time.sleep(600)
+
+
+def _track(name: str, params: Params, room: Room) -> None:
+    """Let training be a run of MLflow, and registering a new version of it every time."""
+    tracking = import_module("tasks.tracking")
+    if name == "train":
+        with tracking.training_run(params, room.state) as run:
+            _hang("tracked")
+            write_json(room.writes["training_run"], {"mlflow_run_id": run.id})
+        return
+    store, model = tracking.connect(), params.register.model
+    if not store.search_registered_models(f"name='{model}'"):
+        store.create_registered_model(model)
+    run_id = read_json(room.reads["training_run"])["mlflow_run_id"]
+    version = store.create_model_version(model, "nowhere", run_id)
+    path = room.writes["version"] / "version.json"
+    write_json(path, read_json(path) | {"version": f"v{version.version}", "mlflow_run_id": run_id})
 
 
 def _use_store(name: str, photos: list[str], room: Room) -> None:
@@ -172,7 +204,7 @@ def _extra(name: str) -> dict[str, object]:
     if name == "probe":
         return {"is_teacher_better": repr(WEAK) not in Path("code/tasks/probe.py").read_text()}
     if name == "register":
-        return {"version": "v1", "verdict": "PROMOTE", "reasons": []}
+        return {"version": "v1", "verdict": "PROMOTE", "reasons": [], "mlflow_run_id": "none"}
     row = {"mean": 0.5, "low": 0.4, "high": None, "count": 1}
     return (
         {"models": {"base": {"concept/dino_d@x": row}, "adapter": {"concept/dino_d@x": row}}}
