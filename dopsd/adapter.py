@@ -9,10 +9,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from peft import get_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
+from torch import Tensor
 
 from dopsd.family import Network, Pipeline
 from dopsd.tensor_file import settle_
@@ -38,7 +40,15 @@ def save_adapter(network: Network, folder: Path, pipeline: Pipeline, *, name: st
 
 
 def load_adapter_(network: Network, folder: Path, pipeline: Pipeline, *, name: str) -> None:
-    """Put a saved adapter on `network` under `name`, and wear it.
+    """Put a saved adapter on `network` under `name`, and wear it; raises as `read_adapter` does."""
+    weights, metadata = read_adapter(folder, pipeline)
+    with beside_others():
+        pipeline.load_lora_into_transformer(weights, transformer=network, adapter_name=name, metadata=metadata)
+    put_on_(network, name)
+
+
+def read_adapter(folder: Path, pipeline: Pipeline) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read the weights of a saved adapter, and PEFT's configuration of it; names begin with "transformer.".
 
     Raises FileNotFoundError or ValueError naming the file that is missing or damaged.
     """
@@ -55,9 +65,7 @@ def load_adapter_(network: Network, folder: Path, pipeline: Pipeline, *, name: s
         )
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{folder / FILE} is damaged ({error}): restore it (dvc checkout) or train again") from error
-    with beside_others():
-        pipeline.load_lora_into_transformer(weights, transformer=network, adapter_name=name, metadata=metadata)
-    put_on_(network, name)
+    return weights, metadata
 
 
 @contextmanager
