@@ -17,6 +17,7 @@ from rich.console import Console
 
 from flows import bench, key, plan_table, trigger
 from flows.compare import compare
+from flows.export import export
 from flows.mistakes import mistakes_told, told
 from flows.summary import Outcome, Summary
 from flows.train import train
@@ -37,6 +38,7 @@ app.add_typer(trigger.app, name="trigger")
 app.add_typer(bench.app, name="bench")
 app.command()(compare)
 app.command()(train)
+app.command()(export)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 From = Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Rerun it and all after it.")]
