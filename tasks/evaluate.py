@@ -14,12 +14,14 @@ from PIL.Image import Image
 from dopsd.examples import read_example
 from dopsd.families.catalogue import family
 from dopsd.placement import fastest
+from dopsd.pretrained import named
 from tasks.cast import Cast, load_cast
 from tasks.dataset import embedded, teacher_context
 from tasks.folders import write_bytes, write_json, write_manifest, write_text
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
 from tasks.progress import track
+from tasks.scoring.base_walks import FOLDER, BaseWalks
 from tasks.scoring.drawings import TOGETHER, Drawing, Easel, side_by_side
 from tasks.scoring.earlier import earlier, keep
 from tasks.scoring.grid import grid, png
@@ -73,7 +75,9 @@ def _easel(params: Params, room: Room) -> Easel:
     entry = min((room.reads["embeddings"] / "entries").glob("*.safetensors"))
     shape = tuple(read_example(entry).latents.shape)
     follows_base = "velocity_divergence" in params.evaluate.metrics
-    return Easel(encoder, shape, params.train.num_steps, params.evaluate.seeds, follows_base)
+    folder = room.state / FOLDER
+    kept = BaseWalks(folder, named(room.reads["base"])) if folder.is_dir() else None
+    return Easel(encoder, shape, params.train.num_steps, params.evaluate.seeds, follows_base, kept)
 
 
 def _made(cast: Cast, models: Sequence[str], panel: Sequence[Prompt], easel: Easel) -> dict[str, list[Drawing]]:
@@ -94,7 +98,7 @@ def _taught(
     rewrites = [prompt for prompt in panel if prompt.panel == "concept" and prompt.target is not None][:_COLUMNS]
     shown = [targets[str(prompt.target)] for prompt in rewrites]
     contexts = easel.encoder.teacher_contexts([prompt.text for prompt in rewrites], shown)
-    once = replace(easel, seeds=easel.seeds[:1], follows_base=False)
+    once = replace(easel, seeds=easel.seeds[:1], follows_base=False, kept=None)
     return [one for batch in side_by_side(cast, [model], rewrites, contexts, once) for one in batch[model]]
 
 

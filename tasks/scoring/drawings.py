@@ -16,6 +16,7 @@ from dopsd.metrics.few_step import curvature
 from dopsd.sampling import Walk, walks
 from tasks.batches import batches
 from tasks.cast import Cast
+from tasks.scoring.base_walks import BaseWalks
 from tasks.scoring.panels import Prompt
 
 TOGETHER = 128
@@ -40,7 +41,8 @@ class Drawing:
 class Easel:
     """What all models of a comparison share: who decodes, the size of the latents, the deployed steps, the seeds.
 
-    `follows_base` asks for the divergence, at the price of one walk more for each model but the base.
+    `follows_base` asks for the divergence, at the price of one walk more for each model but the base. `kept` are
+    roll-outs of the base from earlier comparisons.
     """
 
     encoder: Encoder
@@ -48,6 +50,7 @@ class Easel:
     num_steps: int
     seeds: Sequence[int]
     follows_base: bool = False
+    kept: BaseWalks | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,14 @@ def side_by_side(
 
 
 def _walked(cast: Cast, model: str, batch: _Batch, easel: Easel) -> Walk:
-    with cast.speaking(model) as denoiser:
-        return walks(denoiser, batch.contexts, batch.seeds, latent_shape=easel.latent_shape, num_steps=easel.num_steps)
+    def draw() -> Walk:
+        shape, steps = easel.latent_shape, easel.num_steps
+        with cast.speaking(model) as denoiser:
+            return walks(denoiser, batch.contexts, batch.seeds, latent_shape=shape, num_steps=steps)
+
+    if model != "base" or easel.kept is None:
+        return draw()
+    return easel.kept.walk(batch.contexts, batch.seeds, [*easel.latent_shape, easel.num_steps], draw)
 
 
 def _strayed(cast: Cast, model: str, batch: _Batch, walked: Mapping[str, Walk], easel: Easel) -> dict[int, float]:
