@@ -33,29 +33,44 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="How many trainings a concept and method.")] = 3,
     stops: Annotated[str, typer.Option(help="After how many iterations curves are read.")] = STOPS,
     rates: Annotated[str, typer.Option(help="Learning rates to choose from, for each method.")] = RATES,
-    tuning_concepts: Annotated[int, typer.Option(min=1, help="How many concepts more they are chosen on.")] = 2,
+    tuning_concepts: Annotated[int, typer.Option(min=1, help="How many more they are chosen on.")] = 2,
+    domains: Annotated[int, typer.Option(min=1, help="How many domains are in the table `full`.")] = 3,
     family: Annotated[str | None, typer.Option(help="Another family than that of params.yaml.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="How many cells at once.")] = os.cpu_count() or 1,
 ) -> None:
     """Train and score every cell, and write tables with intervals, every value, and plots."""
     with mistakes_told():
         params = _of_family(load(Path()), family)
-        asked = _some("--tables", tables, get_args(Table)), _some("--methods", methods, get_args(Method))
-        found = _concepts(params, number + tuning_concepts)
         question = Question(
-            tables=asked[0],
-            methods=asked[1],
+            tables=_some("--tables", tables, get_args(Table)),
+            methods=_some("--methods", methods, get_args(Method)),
             rates=[float(rate) for rate in rates.split(",")],
             seeds=seeds,
             stops=sorted({int(stop) for stop in stops.split(",")}),
             training=params.train,
-            tuning_concepts=found[:tuning_concepts],
-            concepts=found[tuning_concepts:],
         )
+        questions = _asked(question, params, num_tuning=tuning_concepts, num_concepts=number, num_domains=domains)
         engine = importlib.import_module("flows.comparison")
         command = shlex.join(["dopsd", *sys.argv[1:]])
-        engine.compare(question, params, command, out, workers=workers, console=told)
+        engine.compare(questions, params, command, out, workers=workers, console=told)
     told.print(f"{out}/report.md")
+
+
+def _asked(
+    question: Question, params: Params, *, num_tuning: int, num_concepts: int, num_domains: int
+) -> list[Question]:
+    """Ask of concepts what is about adapters, and of domains what is about all weights."""
+    of_domains: list[Table] = [table for table in question.tables if table == "full"]
+    of_concepts = [table for table in question.tables if table != "full"]
+    said, asked = params.compare, []
+    if of_concepts:
+        found = _concepts(Path(said.concepts), said.drawn_by, num_concepts + num_tuning)
+        asked.append(replace(question, tables=of_concepts).about(found, num_tuning))
+    if of_domains:
+        found = _concepts(Path(said.domains), said.domains_drawn_by, num_domains + num_tuning)
+        whole = replace(question.training, weights="full")
+        asked.append(replace(question, tables=of_domains, training=whole).about(found, num_tuning))
+    return asked
 
 
 def _some(option: str, said: str, known: Sequence[Name]) -> list[Name]:
@@ -77,11 +92,10 @@ def _of_family(params: Params, family: str | None) -> Params:
     return replace(params, models=models)
 
 
-def _concepts(params: Params, needed: int) -> list[Concept]:
+def _concepts(folder: Path, drawn_by: str, needed: int) -> list[Concept]:
     """Read so many concepts, drawn first where there are none; raises ValueError where there are too few."""
-    folder = Path(params.compare.concepts)
-    if not folder.is_dir() and params.compare.drawn_by:
-        program, *arguments = shlex.split(params.compare.drawn_by)
+    if not folder.is_dir() and drawn_by:
+        program, *arguments = shlex.split(drawn_by)
         subprocess.run([sys.executable if program == "python" else program, *arguments], check=True)
     found = concepts(folder)
     if len(found) < needed:

@@ -6,6 +6,8 @@ Cells are worked on by processes side by side; what is finished is not done agai
 """
 
 import multiprocessing
+import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -14,13 +16,14 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from tasks.comparison import report, sections, table
+from tasks.comparison import referee, report, sections, table
 from tasks.comparison.cells import Cell, series
 from tasks.comparison.costs import costs
 from tasks.comparison.question import Question, Rates, Table
 from tasks.comparison.work import prepare, work
 from tasks.comparison.workspaces import lay_out, lay_out_concept
 from tasks.params import Params
+from tasks.planning.installation import numerics
 from tasks.progress import track
 
 Work = TypeVar("Work")
@@ -29,37 +32,53 @@ _TUNED_BY = "concept/dino_d"
 
 @dataclass(frozen=True)
 class Bench:
-    """Where a comparison is worked on, by which params, and by how many processes."""
+    """Where a comparison is worked on, by which params, by whom, on whose command, and who hears of it."""
 
     out: Path
     params: Params
     pool: ProcessPoolExecutor
+    workers: int
+    command: str
+    console: Console
 
 
-def compare(question: Question, params: Params, command: str, out: Path, *, workers: int, console: Console) -> None:
-    """Answer the question into `out`/report.md; raises what a cell raised, once all others are finished."""
+def compare(
+    questions: Sequence[Question], params: Params, command: str, out: Path, *, workers: int, console: Console
+) -> None:
+    """Answer questions into `out`/report.md; raises what a cell raised, once all others are finished."""
     with _pool(workers) as pool:
-        bench = Bench(out, params, pool)
-        known = [*(question.tuning_concepts if question.has_sweep else ()), *question.concepts]
-        _all_done(pool, prepare, [lay_out_concept(concept, params, out) for concept in known], "concepts")
-        rates = _rates(question, bench)
-        console.print("learning rates: " + ", ".join(f"{method} {rate:g}" for method, rate in rates.items()))
-        wanted = [cell for name in question.tables for cell in question.cells(name, rates)]
-        _train(wanted, question, bench, "trainings")
-    about = f"    {command}\n\n{_told(rates, question)}"
-    made = [_section(name, question.cells(name, rates), params, out, about) for name in question.tables]
+        bench = Bench(out, params, pool, workers, command, console)
+        made = [section for question in questions for section in _answer(question, bench)]
     report.write_report(made, f"Ways of tuning {params.models.family}, compared", out)
 
 
-def _section(name: Table, wanted: Sequence[Cell], params: Params, out: Path, about: str) -> report.Section:
+def _answer(question: Question, bench: Bench) -> list[report.Section]:
+    """Train, score and judge what a question asks, and say its tables."""
+    begun = time.monotonic()
+    known = [*(question.tuning_concepts if question.has_sweep else ()), *question.concepts]
+    prepared = [lay_out_concept(concept, bench.params, bench.out) for concept in known]
+    _all_done(bench.pool, prepare, prepared, "concepts")
+    rates = _rates(question, bench)
+    bench.console.print("learning rates: " + ", ".join(f"{method} {rate:g}" for method, rate in rates.items()))
+    _train([cell for name in question.tables for cell in question.cells(name, rates)], question, bench, "trainings")
+    if "referee" in question.tables:
+        _all_done(bench.pool, referee.judge, _cases(question, rates, bench.out), "referee")
+    about = f"    {bench.command}\n\n{_told(rates, question)} {_took(time.monotonic() - begun, bench)}"
+    return [_section(name, question.cells(name, rates), bench, about) for name in question.tables]
+
+
+def _section(name: Table, wanted: Sequence[Cell], bench: Bench, about: str) -> report.Section:
     if name == "cost":
-        return sections.costs_section(costs(wanted, out), params.train.num_steps, about)
-    frame = table.values(wanted, out)
+        return sections.costs_section(costs(wanted, bench.out), bench.params.train.num_steps, about)
+    if name == "referee":
+        return sections.referee_section(referee.values(wanted, bench.out), about)
+    frame = table.values(wanted, bench.out)
     if name == "curves":
         return sections.course_section(name, "As training goes on", frame, "method", about)
     if name == "teachers":
         return sections.course_section(name, "D-OPSD under five teachers", frame, "teacher", about)
-    return sections.scores_section(name, "Methods", frame, about)
+    title = "Methods, all weights, on domains" if name == "full" else "Methods"
+    return sections.scores_section(name, title, frame, about)
 
 
 def _train(wanted: Sequence[Cell], question: Question, bench: Bench, what: str) -> None:
@@ -70,6 +89,16 @@ def _train(wanted: Sequence[Cell], question: Question, bench: Bench, what: str) 
         for training in series(wanted)
     ]
     _all_done(bench.pool, work, folders, what)
+
+
+def _cases(question: Question, rates: Rates, out: Path) -> list[referee.Case]:
+    """Give the referee every training, with another concept of the table for the wrong picture."""
+    names = [concept.name for concept in question.concepts]
+    another = dict(zip(names, [*names[1:], names[0]], strict=True))
+    return [
+        referee.Case([cell.folder(out) for cell in training], out / "concepts" / another[training[0].concept])
+        for training in series(question.cells("referee", rates))
+    ]
 
 
 def _rates(question: Question, bench: Bench) -> Rates:
@@ -103,3 +132,10 @@ def _told(rates: Rates, question: Question) -> str:
         f"Learning rates ({chosen}) were chosen from {tried} by the least {_TUNED_BY} on {kept} concepts that are "
         "not in the tables, one training each."
     )
+
+
+def _took(seconds: float, bench: Bench) -> str:
+    """Say how long it took, and on what kind of machine."""
+    device = f"{numerics()['device']}, {os.cpu_count()} cores"
+    spent = f"{seconds / 60:.0f} minutes with {bench.workers} at once ({device})"
+    return f"It took {spent}; what was finished before took none of it."

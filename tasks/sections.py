@@ -122,9 +122,12 @@ class Register(_Section):
 class Compare(_Section):
     """What `dopsd compare` compares on: a folder of concepts, and a command that makes it where it is missing.
 
+    `domains` and `domains_drawn_by` are the same for the table of full fine-tuning: larger folders, each in one style.
     `families` says for another family than that of `models` which folders it has: `base`, `undistilled` and so on.
     """
 
     concepts: str = "data/concepts"
     drawn_by: str = ""
+    domains: str = "data/domains"
+    domains_drawn_by: str = ""
     families: Mapping[str, Mapping[str, str]] = {}

@@ -3,29 +3,36 @@
 data/concepts/star/         images, and captions beside some, as ingest takes them
 data/concepts/star.yaml     class_noun: star
                             novel: ["a [V] on a red background", ...]
+
+A style is a concept, too: `kind: style`, and a class noun such as "flat" for prompts that end in "[V] style".
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Kind = Literal["object", "style"]
 
 
 class _Sheet(BaseModel):
     model_config = ConfigDict(extra="forbid")
     class_noun: str = ""
+    kind: Kind = "object"
     novel: list[str] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
 class Concept:
-    """One concept: the folder of its images, its class in plain words, and new scenes to ask for."""
+    """One concept: the folder of its images, its class in plain words, new scenes to ask for, and what it is."""
 
     name: str
     folder: Path
     class_noun: str
     novel: tuple[str, ...]
+    kind: Kind = "object"
 
 
 def concepts(folder: Path) -> list[Concept]:
@@ -47,4 +54,4 @@ def _concept(images: Path) -> Concept:
         sheet = _Sheet.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValidationError) as error:
         raise ValueError(f"{path}: {error}") from error
-    return Concept(images.name, images, sheet.class_noun, tuple(sheet.novel))
+    return Concept(images.name, images, sheet.class_noun, tuple(sheet.novel), sheet.kind)

@@ -45,6 +45,17 @@ def course(courses: Courses) -> bytes:
     return _png(figure)
 
 
+def divergence(courses: Courses) -> bytes:
+    """Draw how far teacher and student disagree against iterations, as it is and paired with the beginning."""
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    for axes, said in zip(figure.subplots(1, 2), ("divergence", "minus before"), strict=True):
+        for image, moments in courses.items():
+            line(axes, {stop: rows[said] for stop, rows in moments.items()}, f"{image} image")
+        axes.set(xlabel="iterations", ylabel=f"teacher and student: {said}")
+    axes.legend()
+    return _png(figure)
+
+
 def line(axes: Axes, points: Mapping[int, Interval], name: str) -> None:
     """Draw one line with its intervals."""
     seen = list(points.values())

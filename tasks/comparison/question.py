@@ -14,7 +14,7 @@ from dopsd.recipe import Method, Training
 from tasks.comparison.cells import Cell, grid
 from tasks.comparison.concepts import Concept
 
-Table = Literal["lora", "cost", "curves", "teachers"]
+Table = Literal["lora", "cost", "curves", "teachers", "referee", "full"]
 SCHEMES: tuple[Method, ...] = ("sft", "sft-teacher", "offpolicy", "dopsd")
 """The paper's ablation (arXiv:2605.05204, figure 6): neither on-policy nor distilled, one, the other, both."""
 TEACHERS: tuple[Mapping[str, Any], ...] = (
@@ -31,7 +31,8 @@ Rates = Mapping[Method, float]
 class Question:
     """What is compared, on what; the learning rates to choose from, and the moments at which curves are read.
 
-    `training` says everything else of a training. `seeds` are so many trainings of each kind.
+    `training` says everything else of a training, `weights` among it: "full" is asked by itself, of domains.
+    `seeds` are so many trainings of each kind.
     """
 
     tables: Sequence[Table]
@@ -40,8 +41,17 @@ class Question:
     seeds: int
     stops: Sequence[int]
     training: Training
-    tuning_concepts: Sequence[Concept]
-    concepts: Sequence[Concept]
+    tuning_concepts: Sequence[Concept] = ()
+    concepts: Sequence[Concept] = ()
+
+    def about(self, found: Sequence[Concept], num_tuning: int) -> "Question":
+        """Ask it of concepts: the first so many for choosing learning rates, the others for the tables.
+
+        Raises ValueError where the referee would have no other concept to show.
+        """
+        if "referee" in self.tables and len(found) - num_tuning < 2:
+            raise ValueError("--concepts 1 leaves the referee no other concept to show the teacher: ask for 2")
+        return replace(self, tuning_concepts=found[:num_tuning], concepts=found[num_tuning:])
 
     @property
     def has_sweep(self) -> bool:
@@ -67,18 +77,19 @@ class Question:
         return grid(names, seeded)
 
     def _recipes(self, table: Table, rates: Rates) -> Iterator[Training]:
-        if table in ("lora", "cost"):
+        if table in ("lora", "cost", "full"):
             for method in self.methods:
                 yield replace(self.training, method=method, learning_rate=rates[method])
         elif table == "curves":
             for method, stop in product(SCHEMES, self.stops):
                 yield replace(self.training, method=method, learning_rate=rates[method], iterations=stop)
         else:
-            for teacher, stop in product(TEACHERS, self.stops):
-                said = teacher | {"method": "dopsd", "learning_rate": rates["dopsd"], "iterations": stop}
-                yield replace(self.training, **said)
+            teachers = TEACHERS if table == "teachers" else ({},)
+            for teacher, stop in product(teachers, self.stops):
+                said = {"method": "dopsd", "learning_rate": rates["dopsd"], "iterations": stop}
+                yield replace(self.training, **said, **teacher)
 
     def _trained(self) -> list[Method]:
         """List the methods of all tables that are asked for, each once."""
-        of: dict[Table, Sequence[Method]] = {"curves": SCHEMES, "teachers": ("dopsd",)}
+        of: dict[Table, Sequence[Method]] = {"curves": SCHEMES, "teachers": ("dopsd",), "referee": ("dopsd",)}
         return list(dict.fromkeys(method for table in self.tables for method in of.get(table, self.methods)))

@@ -12,7 +12,7 @@ from dopsd.metrics.statistics import Interval, summary
 from tasks.comparison import plots
 from tasks.comparison.question import Table as Name
 from tasks.comparison.report import Section
-from tasks.comparison.table import BASE, Table, apart, courses, means
+from tasks.comparison.table import BASE, Table, apart, courses, divergences, means
 
 _PAIRED = "Paired by concept, prompt and noise. An interval that leaves zero out is a difference that we can tell."
 _COSTS = (
@@ -20,6 +20,13 @@ _COSTS = (
     "(embed and the probe serve the methods that follow a teacher). Function evaluations are of one picture at one "
     "state: those for samples drawn before the first iteration, forward and backward ones of training, and all "
     "together with a backward counted as two."
+)
+
+
+_REFEREE = (
+    "Mean squared difference of their velocities over the student's mean square, on the student's own roll-outs of "
+    "prompts and noise that training never saw. The teacher is shown a picture of the concept, one of another concept, "
+    'or none; at 0 iterations both are the base. "minus before" is paired by concept, prompt and noise.'
 )
 
 
@@ -54,6 +61,16 @@ def costs_section(costs: pd.DataFrame, num_steps: int, about: str) -> Section:
         total = counted[0] + counted[1] + 2 * counted[2]
         rows.append([str(method), *seconds, *(f"{number:.0f}" for number in (*counted, total)), str(num_steps)])
     return Section("cost", "\n\n".join(["## What they cost", about, _COSTS, _markdown(head, rows)]), costs)
+
+
+def referee_section(frame: pd.DataFrame, about: str) -> Section:
+    """Say how far teacher and student disagree before, while and after D-OPSD trains, by what the teacher is shown."""
+    found = divergences(frame)
+    rows = {f"{image} | {stop}": seen for image, moments in found.items() for stop, seen in moments.items()}
+    concepts, seeds = frame["concept"].nunique(), frame["train_seed"].nunique()
+    legend = f"Means over {concepts} concepts ({seeds} trainings each), with 95 % intervals over concepts. {_REFEREE}"
+    parts = ["## Teacher and student of D-OPSD", about, legend, _table(rows, head=["image", "iterations"])]
+    return Section("referee", "\n\n".join(parts), frame, plots.divergence(found))
 
 
 def _by_concept(costs: pd.DataFrame, keys: Sequence[str]) -> Interval:

@@ -68,6 +68,21 @@ def courses(frame: pd.DataFrame, by: str) -> Courses:
     return found
 
 
+def divergences(frame: pd.DataFrame) -> Courses:
+    """Give by the image that the teacher was shown, at every moment, its divergence, and that minus the one before."""
+    found: dict[str, dict[int, Mapping[str, Interval]]] = {}
+    for image, rows in frame.groupby("image", sort=False):
+        before = _by_concept(rows[rows["iterations"] == 0])
+        found[image] = {
+            int(stop): {
+                "divergence": summary(_by_concept(some)),
+                "minus before": difference(_by_concept(some), before),
+            }
+            for stop, some in rows.groupby("iterations")
+        }
+    return found
+
+
 def best_rates(frame: pd.DataFrame, metric: str) -> dict[Method, float]:
     """Choose for each method the learning rate with the lowest mean of `metric` on concepts kept for this choice."""
     tuned = frame[(frame["method"] != BASE) & (frame["metric"].str.split("@").str[0] == metric)]
@@ -79,7 +94,7 @@ def best_rates(frame: pd.DataFrame, metric: str) -> dict[Method, float]:
 
 
 def _rows(cell: Cell, out: Path) -> pd.DataFrame:
-    rows = pd.read_csv(cell.folder(out) / PLACES["scores"] / "rows.csv", float_precision="round_trip")
+    rows = pd.read_csv(cell.folder(out) / PLACES["scores"] / "rows.csv")
     said = cell.training
     rows["method"] = rows["model"].where(rows["model"] == BASE, said.method)
     return rows.assign(

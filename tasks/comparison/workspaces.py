@@ -14,14 +14,17 @@ from typing import Any
 import yaml
 
 from dopsd.pretrained import revision
+from dopsd.recipe import decisive
 from tasks.comparison.cells import Cell
 from tasks.comparison.concepts import Concept
 from tasks.folders import read_json, sha256_of_file, sha256_of_folder, sha256_of_json, write_json, write_text
 from tasks.params import Params, resolved
 from tasks.pipeline import PLACES
+from tasks.scoring.base_walks import FOLDER
 
 PREPARED = ("images", "captions", "embeddings", "probe")
-"""What all cells of a concept share."""
+"""What all cells of a concept share, beside what the base drew."""
+BASE_WALKS = f"runs/evaluate/{FOLDER}"
 _RECORD = "cell.json"
 
 
@@ -48,12 +51,14 @@ def lay_out(cell: Cell, concept: Concept, params: Params, out: Path) -> Path:
     """Write the workspace of a cell; what its concept has prepared is linked there."""
     shared, folder = out / "concepts" / concept.name, cell.folder(out)
     said = _about(concept, params, shared)
-    _write_params(folder, said | {"train": resolved(replace(params, train=cell.training))["train"]})
-    for place in PREPARED:
-        link = folder / PLACES[place]
+    training = replace(cell.training, sample_every=0)  # nobody looks, and seconds are compared
+    _write_params(folder, said | {"train": resolved(replace(params, train=training))["train"]})
+    (shared / BASE_WALKS).mkdir(parents=True, exist_ok=True)
+    for place in (*(PLACES[place] for place in PREPARED), BASE_WALKS):
+        link = folder / place
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
-        link.symlink_to((shared / PLACES[place]).resolve())
+        link.symlink_to((shared / place).resolve())
     return folder
 
 
@@ -69,7 +74,8 @@ def identity(folder: Path) -> str:
     said = _params(folder)
     parts = [sha256_of_folder(folder / PLACES[place]) for place in PREPARED]
     parts += [sha256_of_file(Path(said["evaluate"][panel])) for panel in ("novel", "retention")]
-    return sha256_of_json([[said[section] for section in ("train", "evaluate", "embed")], _models(said), parts])
+    numbers = [decisive(said["train"]), said["evaluate"], said["embed"]]
+    return sha256_of_json([numbers, _models(said), parts])
 
 
 def finished(folder: Path) -> Record | None:
@@ -97,6 +103,7 @@ def _about(concept: Concept, params: Params, shared: Path) -> dict[str, Any]:
             "novel": str((shared / "novel.txt").resolve()),
             "retention": str(Path(said["evaluate"]["retention"]).resolve()),
             "class_noun": concept.class_noun,
+            "kind": concept.kind,
         },
         "register": said["register"] | {"model": f"{said['register']['model']}-compare"},
     }

@@ -1,11 +1,15 @@
 """A comparison counts concepts, pairs what was drawn from the same noise, and reports table by table."""
 
 from pathlib import Path
+from random import Random
 
 import pandas as pd
 import pytest
 
 from recipes.tiny.concepts import CAPTIONED, NOVEL, PICTURES, write_concepts
+from recipes.tiny.domains import drawn, write_domains
+from recipes.tiny.drawing import draw
+from recipes.tiny.world import STYLES, all_concepts, in_style, scene_of
 from tasks.comparison import sections
 from tasks.comparison.concepts import concepts
 from tasks.comparison.report import write_report
@@ -108,3 +112,15 @@ def test_drawn_concepts_are_read_as_they_were_drawn(tmp_path: Path) -> None:
     assert all(len(one.novel) == NOVEL and all("[V]" in text for text in one.novel) for one in found)
     assert len(list(found[0].folder.glob("*.png"))) == PICTURES
     assert len(list(found[0].folder.glob("*.txt"))) == CAPTIONED
+
+
+def test_a_domain_is_the_world_in_a_style_of_its_own(tmp_path: Path) -> None:
+    write_domains(tmp_path, 2)
+    found = concepts(tmp_path)
+    assert [(one.name, one.kind) for one in found] == [("comic", "style"), ("sticker", "style")]
+    assert all(len(list(one.folder.glob("*.txt"))) == len(list(one.folder.glob("*.png"))) == 32 for one in found)
+    assert all(text.endswith("[V] style") for one in found for text in one.novel)
+    scenes = [scene_of(concept, Random(0)) for concept in all_concepts(unseen=False)[:40]]
+    for style in STYLES:
+        apart = (drawn(scenes, "sticker") - draw([in_style(one, style) for one in scenes], 40)).abs().amax((1, 2, 3))
+        assert apart.min() > 0.05

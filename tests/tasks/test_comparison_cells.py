@@ -35,11 +35,17 @@ def test_a_table_has_every_concept_method_and_seed_once() -> None:
     assert Cell("star", Training(method="sft", learning_rate=3e-4, seed=2, iterations=40)) in cells
 
 
+def test_the_referee_needs_another_concept() -> None:
+    with pytest.raises(ValueError, match="--concepts 1 leaves the referee no other concept"):
+        question(tables=["referee"]).about([STAR, STAR], 1)
+
+
 def test_tables_share_the_cells_that_are_the_same() -> None:
     asked = question()
     methods, curves, teachers = (set(asked.cells(table, RATES)) for table in ("lora", "curves", "teachers"))
     assert methods <= curves
     assert set(asked.cells("cost", RATES)) == methods
+    assert set(asked.cells("referee", RATES)) == {cell for cell in curves if cell.training.method == "dopsd"}
     assert {cell for cell in curves if cell.training.method == "dopsd"} <= teachers
     assert len({cell.teacher for cell in teachers}) == len(TEACHERS)
 
