@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dopsd.bench import train
+from dopsd.bench import paper, train
 from dopsd.bench.models import MODELS
 from dopsd.bench.table import table
 
@@ -29,36 +29,38 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dopsd.bench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train", help="iterations of training")
-    training.add_argument("--family", required=True, choices=list(MODELS))
-    training.add_argument("--size", default="full", choices=["full", "tiny"])
-    training.add_argument("--methods", default=",".join(train.ARMS), help=f"some of {', '.join(train.ARMS)}")
-    training.add_argument("--batch", default="1", help="sizes, such as 1,4")
-    training.add_argument("--side", type=int, default=1024, help="of the picture, in pixels")
-    training.add_argument("--num-steps", type=int, default=4)
-    training.add_argument("--rank", type=int, default=64)
-    training.add_argument("--iterations", type=int, default=5, help="that are timed")
-    for command in commands.choices.values():
+    for name, summary in (("train", "time iterations of training"), ("count", "count what they cost, on paper")):
+        command = commands.add_parser(name, help=summary)
+        command.add_argument("--family", required=True, choices=list(MODELS))
+        command.add_argument("--size", default="full", choices=["full", "tiny"])
+        command.add_argument("--methods", default=",".join(train.ARMS), help=f"some of {', '.join(train.ARMS)}")
+        command.add_argument("--batch", default="1", help="sizes, such as 1,4")
+        command.add_argument("--side", type=int, default=1024, help="of the picture, in pixels")
+        command.add_argument("--num-steps", type=int, default=4)
+        command.add_argument("--rank", type=int, default=64)
         command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    commands.choices["train"].add_argument("--iterations", type=int, default=5, help="that are timed")
+    commands.choices["count"].add_argument("--peak", type=float, default=790, help="TFLOP/s that floors are of")
     return parser
 
 
-def _train(said: argparse.Namespace) -> dict[str, Any]:
-    return train.measure(
-        train.Question(
-            family=said.family,
-            size=said.size,
-            methods=said.methods.split(","),
-            batches=[int(size) for size in said.batch.split(",")],
-            side_px=said.side,
-            num_steps=said.num_steps,
-            rank=said.rank,
-            iterations=said.iterations,
-        )
+def _question(said: argparse.Namespace) -> train.Question:
+    return train.Question(
+        family=said.family,
+        size=said.size,
+        methods=said.methods.split(","),
+        batches=[int(size) for size in said.batch.split(",")],
+        side_px=said.side,
+        num_steps=said.num_steps,
+        rank=said.rank,
+        iterations=getattr(said, "iterations", 1),
     )
 
 
-_COMMANDS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"train": _train}
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "train": lambda said: train.measure(_question(said)),
+    "count": lambda said: paper.count(_question(said), said.peak),
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

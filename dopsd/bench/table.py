@@ -13,7 +13,7 @@ def table(answer: Mapping[str, Any]) -> str:
     rows = [names, *([_shown(row[name]) for name in names] for row in answer["rows"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(names))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([f"{answer['device']}, {answer['dtype']}, {answer['date']}", *lines])
+    return "\n".join([", ".join(answer[about] for about in ("device", "dtype", "date") if about in answer), *lines])
 
 
 def _shown(value: object) -> str:

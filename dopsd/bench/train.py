@@ -21,7 +21,8 @@ from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.placement import Placement, fastest
 from dopsd.recipe import Training
-from dopsd.training import Run, train
+from dopsd.run import Run
+from dopsd.training import train
 
 ARMS = ("dopsd", "naive", "sft")
 _GIB = 2**30
@@ -51,7 +52,7 @@ class Question:
             raise ValueError("--batch and --iterations: give numbers >= 1")
 
     def training(self, method: str, batch: int) -> Training:
-        """Say it as a recipe, which no checkpoint interrupts."""
+        """Say it as a recipe, which no checkpoint and no look interrupts."""
         forever = self.warmup + 1 + self.iterations + 1
         return Training(
             method="sft" if method == "sft" else "dopsd",
@@ -61,6 +62,7 @@ class Question:
             alpha=self.rank,
             iterations=forever,
             checkpoint_every=forever,
+            sample_every=0,
         )
 
 

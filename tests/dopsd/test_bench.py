@@ -11,6 +11,7 @@ from dopsd.bench.__main__ import main
 from dopsd.bench.machine import matmul_rate, peak_bytes
 from dopsd.bench.meter import metered
 from dopsd.bench.models import MODELS, model
+from dopsd.bench.paper import count
 from dopsd.bench.train import Question, measure
 from dopsd.families.catalogue import family
 from dopsd.placement import CPU, Placement
@@ -55,6 +56,16 @@ def test_backward_a_state_holds_the_same_for_any_number_of_steps_and_one_graph_t
     assert two["dopsd", 1]["tflop"] == pytest.approx(2 * one["dopsd", 1]["tflop"])
     # a state asks the teacher, forward alone, and then costs what SFT costs
     assert 1.2 < one["dopsd", 1]["times_sft_flops"] < 2
+
+
+def test_what_is_counted_on_paper_is_what_runs() -> None:
+    asked = Question("flux2-klein-4b", num_steps=2, methods=("dopsd", "naive", "sft"), **TINY)
+    ran, counted = rows(measure(asked)), rows(count(asked, peak_tflop_s=1))
+    for arm, row in counted.items():
+        assert row["tflop"] == pytest.approx(ran[arm]["tflop"], rel=1e-6), arm
+        assert row["floor_seconds"] == row["tflop"]
+    assert counted["naive", 1]["held_gib"] == 2 * counted["dopsd", 1]["held_gib"]
+    assert counted["dopsd", 1]["learning_gib"] * 4 == counted["sft", 1]["learning_gib"] * 5
 
 
 @pytest.mark.parametrize("name", sorted(set(MODELS) - {"z-image"}))
