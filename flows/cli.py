@@ -66,7 +66,7 @@ def show_plan(
     """Tell what `run` would do, stage by stage and why, without doing it."""
     with mistakes_told():
         sources(load(ROOT), ROOT)
-        found = plan(ROOT, Selection(first, until, only, tuple(force or ())))
+        found = plan(ROOT, Selection(first, until, only, tuple(force or ())), counts=True)
     if as_json:
         print(json.dumps(plan_table.as_json(found)))
     else:

@@ -1,4 +1,4 @@
-"""The plan as people and programs read it: a row a stage, why, how long.
+"""The plan as people and programs read it: a row a stage, why, how many images, how long.
 
 show(plan(root), console); as_json(plan(root))
 """
@@ -11,7 +11,8 @@ from rich.text import Text
 
 from tasks.planning.durations import clock
 from tasks.planning.installation import numerics
-from tasks.planning.plan import Decision, Plan, Row
+from tasks.planning.plan import Plan
+from tasks.planning.row import Decision, Row
 
 _STYLES = {Decision.RUN: "green", Decision.CACHED: "dim", Decision.MAYBE: "yellow"}
 _MOST_REASONS = 5
@@ -19,9 +20,10 @@ _MOST_REASONS = 5
 
 def show(found: Plan, console: Console) -> None:
     """Print the table, what it may take in all, and what could not be followed."""
-    table = Table("stage", "", "why", "expected", box=None, pad_edge=False, header_style="bold")
+    table = Table("stage", "", "why", "images", "expected", box=None, pad_edge=False, header_style="bold")
     for row in found.rows:
-        table.add_row(row.name, Text(row.decision, _STYLES[row.decision]), Text(_why(row)), _expected(row))
+        decision = Text(row.decision, _STYLES[row.decision])
+        table.add_row(row.name, decision, Text(_why(row)), _images(row), _expected(row))
     console.print(table)
     if not found.is_idle:
         console.print(_total(found))
@@ -45,6 +47,11 @@ def _why(row: Row) -> str:
     """List reasons, the first few of many."""
     more = len(row.reasons) - _MOST_REASONS
     return "\n".join([*row.reasons[:_MOST_REASONS], *([f"... and {more} more (--json)"] if more > 0 else [])])
+
+
+def _images(row: Row) -> str:
+    """Say how many a stage that works image by image computes, of how many."""
+    return str(row.images) if row.images else ""
 
 
 def _expected(row: Row) -> str:

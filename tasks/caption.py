@@ -3,11 +3,9 @@
 python -m tasks run caption
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
-
-from PIL.Image import Image
 
 from dopsd.captioner import Captioner
 from dopsd.placement import fastest
@@ -15,6 +13,7 @@ from tasks import rows
 from tasks.batches import batches
 from tasks.caption_rows import kept, written
 from tasks.dataset import stored
+from tasks.describing import Seen, described
 from tasks.entries import caption_keys
 from tasks.folders import write_manifest
 from tasks.params import Params
@@ -24,17 +23,15 @@ from tasks.rows import CaptionRow, ImageRow
 from tasks.shelf import Shelf, store, tell
 from tasks.weights import revision
 
-Seen = tuple[ImageRow, Image]
-
 
 def run(params: Params, room: Room) -> None:
     """Fill `data/captions`; raises ValueError naming an image that the model has no word for."""
     images = rows.read(room.reads["images"] / "images.jsonl", ImageRow)
     human = [kept(image, image.caption, params.caption.placeholder) for image in images if image.caption]
-    described = _by_model([image for image in images if not image.caption], params, room)
+    by_model = _by_model([image for image in images if not image.caption], params, room)
     folder = room.writes["captions"]
-    rows.write(folder / "captions.jsonl", [*human, *described])
-    counts = {"human": len(human), "vlm": len(described)}
+    rows.write(folder / "captions.jsonl", [*human, *by_model])
+    counts = {"human": len(human), "vlm": len(by_model)}
     write_manifest(folder, "caption", params.caption.model_dump(mode="json"), counts)
 
 
@@ -43,7 +40,7 @@ def _by_model(images: Sequence[ImageRow], params: Params, room: Room) -> list[Ca
     vlm, settings = room.reads["vlm"], params.caption
     captioner = cache(partial(Captioner, vlm, fastest()))
     keys = caption_keys([image.id for image in images], params, vlm, room.state.parent, running())
-    describe = partial(_described, captioner, settings.instruction)
+    describe = partial(described, captioner, settings.instruction)
     shelf = Shelf(store(room, "captions"), keys, partial(_read, images, room.reads["images"]), describe)
     missing = shelf.missing()
     shelf.fill(batches(missing, settings.batch_size), "caption")
@@ -54,12 +51,3 @@ def _by_model(images: Sequence[ImageRow], params: Params, room: Room) -> list[Ca
 
 def _read(images: Sequence[ImageRow], folder: Path, positions: Sequence[int]) -> list[Seen]:
     return [(images[position], stored(folder / images[position].file)) for position in positions]
-
-
-def _described(captioner: Callable[[], Captioner], instruction: str, rows: Sequence[Seen]) -> Iterator[bytes]:
-    """Yield what the model says of each picture; raises ValueError naming one it says nothing of."""
-    texts = captioner().captions([picture for _, picture in rows], instruction)
-    for (image, _), text in zip(rows, texts, strict=True):
-        if not text.strip():
-            raise ValueError(f"the captioner has no word for {image.source}: write a caption into a .txt beside it")
-        yield " ".join(text.split()).encode()

@@ -51,7 +51,7 @@ def caption_keys(ids: Iterable[str], params: Params, vlm: Path, runs: Path, code
         "kind": "caption",
         "instruction": params.caption.instruction,
         "vision_language": revision(vlm, runs),
-        "made_by": made_by(code, [("tasks.caption", "_described"), ("dopsd.captioner", "Captioner")]),
+        "made_by": made_by(code, [("tasks.describing", "described")]),
     }
     return [key_of(parts | {"image": name}) for name in ids]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from tasks.ahead import ahead
-from tasks.folders import write_json
 from tasks.pipeline import Room
 from tasks.progress import track
-from tasks.store import Store
+from tasks.reuse import note
+from tasks.store import Store, opened
 
 Ready = TypeVar("Ready")
 
@@ -62,12 +62,12 @@ class Shelf(Generic[Ready]):
 
 def store(room: Room, kind: str) -> Store:
     """Open the store of one kind of entries; all stages and all runs of a workspace share it."""
-    return Store(room.state.parent / "store" / kind)
+    return opened(room.state.parent, kind)
 
 
 def tell(stage: str, computed: int, total: int, damaged: Sequence[Path], room: Room) -> None:
-    """Say for how many of `total` images something was computed, on stderr and in `runs/<stage>/reuse.json`."""
+    """Say for how many of `total` images something was computed, on stderr and among the notes of all runs."""
     for path in damaged:
         print(f"  {stage}: the entry {path} was damaged and is computed again", file=sys.stderr)
     print(f"  {stage}: {computed} computed, {total - computed} reused", file=sys.stderr)
-    write_json(room.state / "reuse.json", {"computed": computed, "reused": total - computed, "damaged": len(damaged)})
+    note(room.state.parent, stage, computed=computed, reused=total - computed, damaged=len(damaged))

@@ -74,6 +74,11 @@ class Store:
                     path.unlink()
 
 
+def opened(runs: Path, kind: str) -> Store:
+    """Open the store of one kind of entries; `runs` is the workspace's folder of what survives a run."""
+    return Store(runs / "store" / kind)
+
+
 def _seal(key: str, data: bytes) -> bytes:
     """Digest key and data together: an entry under another's name is damaged too."""
     return f"{sha256_of_bytes(key.encode() + data)}\n".encode()

@@ -23,7 +23,7 @@ def keep(dep: Output, root: Path, *, has_changed: bool) -> None:
     """
     if not has_changed and _path(str(dep.hash_info.value), root).is_file():
         return
-    digest, files = _now(dep)
+    digest, files = now(dep)
     path = _path(digest, root)
     if files and not path.is_file():
         write_json(path, files)
@@ -32,7 +32,7 @@ def keep(dep: Output, root: Path, *, has_changed: bool) -> None:
 def said(dep: Output, root: Path) -> str | None:
     """Say how the folder differs from what was last read of it; None where that was not kept, or it is a file."""
     old = _path(str(dep.hash_info.value), root)
-    files = _now(dep)[1]
+    files = now(dep)[1]
     if not files or not old.is_file():
         return None
     return difference(read_json(old), files)
@@ -55,13 +55,19 @@ def _counted(kind: str, counts: Counter[str]) -> str:
     return " ".join([first, kind, *rest])
 
 
-def _now(dep: Output) -> tuple[str, Files]:
+def now(dep: Output) -> tuple[str, Files]:
     """List the files of a folder with their digests; nothing for a single file."""
     _, _, found = dep._build(  # DVC has no public way, and its version is pinned
         dep.local_cache, dep.fs_path, dep.fs, dep.hash_name, ignore=dep.dvcignore, dry_run=True, no_progress_bar=True
     )
     files = {"/".join(key): str(info.value) for key, _, info in found} if isinstance(found, Tree) else {}
     return str(found.hash_info.value), files
+
+
+def kept(digest: str, root: Path) -> Files | None:
+    """Give the files of a folder whose digest was this; None where that was not kept."""
+    path = _path(digest, root)
+    return read_json(path) if path.is_file() else None
 
 
 def _path(digest: str, root: Path) -> Path:

@@ -18,13 +18,17 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from tasks import runner
-from tasks.pipeline import PLACES, STAGES, stage
+from tasks import pipeline, runner
+from tasks.pipeline import PLACES, STAGES, Stage, stage
 from tasks.planning import fingerprint, installation
 from tasks.planning.code_record import refresh
 from tests.fake_workspace import FakeWorkspace, body
 
+REVIEW = Stage("review", "look once more", ("caption",), ("images", "captions"), ("reviews",))
+"""A stage that is inserted between two others, and may be taken out again."""
 OUTPUTS = [PLACES[place] for row in STAGES for place in row.writes]
+_TABLES = ("tasks.pipeline", "tasks.planning.plan", "tasks.planning.selection", "tasks.planning.fingerprint",
+           "tasks.dvcfile", "tests.fake_workspace")  # fmt: skip
 
 
 @dataclass
@@ -35,6 +39,7 @@ class World:
     chance: random.Random
     versions: dict[str, str] = field(default_factory=lambda: {"torch": "2.13.0+cpu", "PIL": "13.0.0"})
     count: int = 0
+    patch: pytest.MonkeyPatch = field(default_factory=pytest.MonkeyPatch)
 
     @property
     def root(self) -> Path:
@@ -74,8 +79,10 @@ def settled(world: World) -> Iterator[None]:
         patch.setenv("DVC_STAGE", "fake")
         patch.setattr("dvc.stage.run.cmd_run", command)
         patch.setattr(installation, "_version", lambda name: world.versions.get(name, "1"))
-        for row in STAGES:
+        patch.setitem(PLACES, "reviews", "data/reviews")  # type: ignore[arg-type]
+        for row in (*STAGES, REVIEW):
             patch.setitem(sys.modules, row.module, SimpleNamespace(run=body(row.name)))
+        world.patch = patch
         yield
 
 
@@ -163,6 +170,22 @@ def _collect_garbage(world: World) -> None:
     _delete_output(world)
 
 
+def _let_dvc_collect_garbage(world: World) -> None:
+    """Drop from the cache all that the workspace does not name, and lose an output."""
+    with Repo(str(world.root)) as repo:
+        repo.gc(workspace=True)
+    _delete_output(world)
+
+
+def _insert_stage(world: World) -> None:
+    """Put a stage between two others; where it is, take it out."""
+    stages = STAGES if REVIEW in pipeline.STAGES else (*STAGES[:2], REVIEW, *STAGES[2:])
+    for name in _TABLES:
+        world.patch.setattr(f"{name}.STAGES", stages)
+    world.workspace.code(REVIEW.name)
+    world.workspace.render()
+
+
 def _corrupt_entry(world: World) -> None:
     for path in _entries(world)[:1]:
         path.write_bytes(path.read_bytes()[:-1] + b"?")
@@ -210,7 +233,9 @@ MUTATIONS: Mapping[str, Callable[[World], None]] = {
     "base revision": _other_base,
     "output deleted": _delete_output,
     "output corrupted": _corrupt_output,
-    "cache collected as garbage": _collect_garbage,
+    "cache lost, and an output": _collect_garbage,
+    "cache collected by dvc gc": _let_dvc_collect_garbage,
+    "new stage inserted": _insert_stage,
     "store entry corrupted": _corrupt_entry,
     "store entry deleted": _delete_entry,
 }

@@ -1,14 +1,20 @@
 """The plan says what DVC will do, before it does it; the stages' work is cheap here, DVC is real."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tasks.pipeline import STAGES
-from tasks.planning.plan import Decision, plan
-from tests.fake_workspace import FakeWorkspace
+from tasks.planning.plan import plan
+from tasks.planning.row import Decision
+from tests.fake_workspace import HANG, FakeWorkspace
 
 ALL = [row.name for row in STAGES]
 
@@ -86,6 +92,28 @@ def test_outputs_that_are_lost_from_the_cache_are_made_again(workspace: FakeWork
     shutil.rmtree(workspace.root / ".dvc/cache")
     assert decided(workspace) == {"RUN": ["ingest"], "CACHED": [], "MAYBE": ALL[1:]}
     assert workspace.repro()[:6] == ALL[:6]  # register waits: what is made again may be the same bytes
+
+
+def test_what_dvc_gc_took_is_made_again_though_the_run_cache_names_it(workspace: FakeWorkspace) -> None:
+    workspace.change("embed.batch_size", 3)
+    workspace.repro()
+    workspace.change("embed.batch_size", 8)
+    assert plan(workspace.root).rows[2].decision is Decision.CACHED
+    subprocess.run([sys.executable, "-m", "dvc", "gc", "--workspace", "--force"], cwd=workspace.root, check=True)
+    assert plan(workspace.root).rows[2].decision is Decision.RUN
+    assert workspace.repro()[0] == "embed"
+
+
+def test_a_run_that_is_killed_leaves_nothing_locked(workspace: FakeWorkspace) -> None:
+    workspace.change("register.model", "another")
+    begun, command = workspace.root / "begun", [sys.executable, "-m", "dvc", "repro", "--quiet"]
+    with subprocess.Popen(command, cwd=workspace.root, env=os.environ | {HANG: f"register:{begun}"}) as child:
+        while not begun.exists():
+            time.sleep(0.05)
+        os.kill(child.pid, signal.SIGKILL)
+    assert plan(workspace.root).rows[-1].decision is Decision.RUN
+    assert workspace.repro() == ["register"]
+    assert plan(workspace.root).is_idle
 
 
 def test_taking_a_change_back_restores_all_but_the_registration(workspace: FakeWorkspace) -> None:

@@ -1,15 +1,22 @@
 """The parts of a plan that need no workspace: which stages have their turn, how long they take, what came and went."""
 
+import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from flows.plan_table import as_json, show
 from tasks.folders import read_json, write_json
 from tasks.pipeline import STAGES
+from tasks.planning.count import Count
 from tasks.planning.durations import clock, expected
+from tasks.planning.plan import Plan
+from tasks.planning.row import Decision, Row
 from tasks.planning.selection import Selection
 from tasks.planning.staleness import ACCEPTED, mark, upstream
 from tasks.planning.trees import difference
+from tasks.reuse import last, note, with_counts
 
 ALL = [row.name for row in STAGES]
 
@@ -79,3 +86,40 @@ def test_the_mark_of_stale_inputs_passes_to_what_is_made_of_them(
     assert upstream(reads) == "stale"
     assert read_json(tmp_path / "embeddings" / "manifest.json") == {"stage": "embed", "upstream": "stale"}
     assert upstream([tmp_path / "adapter"]) == "stale"
+
+
+def embedding(*runs: tuple[int, float]) -> list[dict[str, object]]:
+    """Spell runs of embed: so many images computed, in so many seconds."""
+    return [{"stage": "embed", "device": "cpu", "computed": images, "seconds": took} for images, took in runs]
+
+
+def test_times_are_scaled_to_the_images_that_are_to_be_computed() -> None:
+    def say(images: int, *runs: tuple[int, float]) -> str:
+        return str(expected("embed", embedding(*runs), "cpu", Count(images, 0)))
+
+    assert say(30, (10, 20.0)) == "40.0 s (20.0 s to 1.0 min, one run)"
+    assert say(5, (10, 20.0)) == "15.0 s (10.0 s to 20.0 s, one run)"
+    assert say(10, (10, 20.0)) == "20.0 s (one run)"
+    assert say(60, (10, 20.0), (110, 70.0)) == "45.0 s (38.2 s to 1.2 min, 2 runs)"  # 15 s, and half a second an image
+    assert say(0, (0, 5.0), (10, 20.0)) == "5.0 s (2 runs)"
+    assert say(3, (0, 5.0)) == "None"
+
+
+def test_what_a_run_counted_is_told_apart_by_when_it_ran(tmp_path: Path) -> None:
+    now = time.time()
+    history = [{"stage": "embed", "began": now + began, "seconds": 60.0} for began in (-100, -30)]
+    note(tmp_path, "embed", computed=3, reused=4, damaged=0)
+    note(tmp_path, "caption", computed=1, reused=1, damaged=0)
+    assert with_counts(history, tmp_path) == [history[0], history[1] | {"computed": 3, "reused": 4}]
+    assert last(tmp_path, "embed") == {"computed": 3, "reused": 4, "damaged": 0}
+    assert last(tmp_path, "train") is None
+
+
+def test_the_plan_tells_of_images_in_its_table_and_as_json() -> None:
+    row = Row("embed", Decision.RUN, ("data: +3 images",), Count(3, 1000, "at most"))
+    found = Plan((row,), (), (), is_code_recorded=True)
+    (said,) = as_json(found)["stages"]  # type: ignore[misc]
+    assert said["images"] == {"computed": 3, "reused": 1000, "certainty": "at most"}
+    console = Console(record=True, width=120)
+    show(found, console)
+    assert "at most 3 of 1003" in console.export_text()

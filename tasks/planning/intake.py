@@ -1,0 +1,132 @@
+"""What ingest will make of a source folder that changed since it read it, without doing its work.
+
+>>> taken_in(Source(folder, old, new), recorded, settings)  # the images there will be, and how sure that is
+
+Files that are as they were give what they gave; a caption that changed is read; a few new pictures are looked at, and
+of many it is taken that none was ever seen.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from tasks.caption_text import written
+from tasks.picture import Limits, Unusable, decoded
+from tasks.planning.count import Certainty
+from tasks.planning.foreseen import Foreseen
+from tasks.rows import ImageRow
+from tasks.sections import Ingest
+from tasks.source import ARCHIVES, SourceFile
+
+Files = Mapping[str, str]
+"""Digests by name, as DVC lists a folder."""
+_FEW, _FEW_BYTES = 16, 8_000_000
+"""New pictures are looked at up to so many, and so many bytes of them: a plan takes no two seconds."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The folder, the files that it held when ingest read it (None where nobody kept that), and those it holds."""
+
+    folder: Path
+    old: Files | None
+    new: Files
+
+
+def taken_in(source: Source, recorded: Sequence[ImageRow], settings: Ingest) -> Foreseen:
+    """Foresee the images; "about" where one that was set aside, or is packed, may take another's place."""
+    by_name, new = {image.source: image for image in recorded}, _used(source.new)
+    old = {name: new[name] for name in by_name.keys() & new.keys()} if source.old is None else _used(source.old)
+    old = old if recorded else {}
+    was = {digest: by_name[name] for name, digest in old.items() if name in by_name}
+    caption = _captions(source.folder, old, new, settings)
+    kept = [replace(was[one], source=name, caption=caption(name, was[one])) for name, one in new.items() if one in was]
+    kept += [image for image in recorded if _pack(image.source) in new]
+    names = [name for name, digest in new.items() if digest not in old.values() and _is_picture(name)]
+    seen = _looked_at(names, source.folder, settings)
+    fresh = [_fresh(seen[name], name, caption(name, None)) for name in names if seen[name]]
+    is_known = source.old is not None or not recorded
+    certainty = _certainty(Source(source.folder, old, new), by_name, fresh, settings) if is_known else "about"
+    return Foreseen(_told_apart([*kept, *fresh]), None, certainty)
+
+
+def _told_apart(images: Sequence[ImageRow]) -> tuple[ImageRow, ...]:
+    """Keep the first of equal pictures, with the caption of the next where it has none, as ingest does."""
+    first: dict[str, ImageRow] = {}
+    for image in sorted(images, key=lambda image: image.source):
+        earlier = first.setdefault(image.id, image)
+        first[image.id] = replace(earlier, caption=earlier.caption or image.caption)
+    return tuple(first.values())
+
+
+def _certainty(
+    source: Source, by_name: Mapping[str, ImageRow], fresh: Sequence[ImageRow], settings: Ingest
+) -> Certainty:
+    """Say how sure it is that these will be the images."""
+    old, new = source.old or {}, source.new
+    changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+    are_aside = any(_is_picture(name) and name not in by_name for name in old)
+    if any(_is_packed(name) for name in changed) or (are_aside and changed & old.keys()):
+        return "about"
+    is_drop = settings.near_duplicates == "drop" and bool(changed)
+    return "at most" if is_drop or any(image.id.startswith("?") for image in fresh) else "exactly"
+
+
+def _captions(folder: Path, old: Files, new: Files, settings: Ingest) -> Callable[[str, ImageRow | None], str | None]:
+    """Give a function that says the caption of a picture: as it was, or as it stands in the file beside it."""
+    before, beside = ({_stem(name): name for name in files if name.endswith(".txt")} for files in (old, new))
+
+    def caption(name: str, was: ImageRow | None) -> str | None:
+        text, earlier = beside.get(_stem(name), ""), before.get(_stem(name), "")
+        if was and was.source == name and old.get(earlier) == new.get(text):
+            return was.caption
+        try:
+            return (text and written((folder / text).read_bytes(), settings.max_caption_characters)) or None
+        except Unusable:
+            return None
+
+    return caption
+
+
+def _looked_at(names: Sequence[str], folder: Path, settings: Ingest) -> dict[str, str]:
+    """Give the ids that these pictures will have: "" for one that will be set aside, "? name" where they are many."""
+    sizes = {name: (folder / name).stat().st_size for name in names}
+    if len(names) > _FEW or sum(sizes.values()) > _FEW_BYTES:
+        return {name: f"? {name}" for name in names}
+    limits, most = Limits(settings.max_megapixels, settings.min_side_px), settings.max_megabytes * 1e6
+    return {name: _id(folder / name, limits) if sizes[name] <= most else "" for name in names}
+
+
+def _id(path: Path, limits: Limits) -> str:
+    try:
+        return decoded(path.read_bytes(), limits).id
+    except Unusable:
+        return ""
+
+
+def _fresh(name_of_pixels: str, source: str, caption: str | None) -> ImageRow:
+    return ImageRow(name_of_pixels, "", source, "", 0, 0, "", "", (), caption)
+
+
+def _used(files: Files) -> dict[str, str]:
+    """Leave out what ingest passes over in silence."""
+    return {name: digest for name, digest in files.items() if not SourceFile(name, bytes).is_skipped}
+
+
+def _is_packed(name: str) -> bool:
+    return name.lower().endswith(ARCHIVES)
+
+
+def _is_picture(name: str) -> bool:
+    return not name.lower().endswith(".txt") and not _is_packed(name)
+
+
+def _pack(source: str) -> str:
+    """Name the archive that holds a picture, "" where none does."""
+    return next((str(path) for path in PurePosixPath(source).parents if _is_packed(path.name)), "")
+
+
+def _stem(name: str) -> str:
+    """Give what a picture and its caption share, as ingest sees it."""
+    return unicodedata.normalize("NFC", str(PurePosixPath(name).with_suffix("")))
