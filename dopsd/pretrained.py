@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import GatedRepoError
 from safetensors import SafetensorError
 from transformers.utils import logging
 from transformers.utils.hub import cached_file, extract_commit_hash
@@ -46,22 +47,25 @@ def load(kind: Any, model: str | Path, part: str = "", **options: Any) -> Any:
     except OSError as error:
         reason = str(error).strip().splitlines()[0]
         raise FileNotFoundError(
-            f"{kind.__name__} cannot be read from {Path(source.name, part)}: {reason}\n"
-            "Check that the directory is complete (config and *.safetensors), or fetch the model into the "
-            "Hugging Face cache: hf download NAME"
+            f"{kind.__name__} cannot be read from {Path(source.name, part)}: {reason}\n{_mend(error, source.name)}"
         ) from error
 
 
-def load_whole(kind: Any, model: str | Path) -> Any:
-    """Call `load` for a network in fp32, and refuse a file that lacks some of its weights: they would be made up.
+def load_network(kind: Any, model: str | Path, part: str = "", **options: Any) -> Any:
+    """Call `load` for weights, from safetensors alone, and refuse files that lack some: they would be made up.
 
     Raises ValueError naming the first of them; weights that the network has no place for are left aside.
     """
-    network, found = load(kind, model, **weights(dtype=torch.float32), output_loading_info=True)
+    network, found = load(kind, model, part, **weights(**options), output_loading_info=True)
     if missing := sorted(found["missing_keys"]):
-        named_ones = ", ".join(missing[:3])
-        raise ValueError(f"{model} lacks {len(missing)} weights of {kind.__name__} ({named_ones} ...): fetch it again")
+        where, named_ones = Path(model, part), ", ".join(missing[:3])
+        raise ValueError(f"{where} lacks {len(missing)} weights of {kind.__name__} ({named_ones} ...): fetch it again")
     return network
+
+
+def load_whole(kind: Any, model: str | Path) -> Any:
+    """Call `load_network` in fp32."""
+    return load_network(kind, model, dtype=torch.float32)
 
 
 def weights(**options: Any) -> dict[str, Any]:
@@ -80,6 +84,19 @@ def revision(model: str | Path) -> str:
     if not Path(source.name).is_dir():
         return _commit(source)[:12]
     return of_folder(Path(source.name))
+
+
+def _mend(error: OSError, name: str) -> str:
+    """Say what to do about a model that cannot be read; who guards a gated one is in what caused the error."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, GatedRepoError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is not None:
+        return f"Its makers ask you to accept terms at https://huggingface.co/{name}: do, then hf auth login"
+    return (
+        "Check that the directory is complete (config and *.safetensors), or fetch the model into the "
+        "Hugging Face cache: hf download NAME"
+    )
 
 
 def _commit(source: _Source) -> str:

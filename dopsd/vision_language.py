@@ -15,7 +15,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from dopsd.batching import rows_alike
 from dopsd.placement import CPU, Placement
-from dopsd.pretrained import load, weights
+from dopsd.pretrained import load, load_network
 
 _FEWEST_PIXELS, _MOST_PIXELS = 512**2, 768**2
 """The range of sizes that the authors show to a full-size VLM: 256 to 576 image tokens."""
@@ -87,7 +87,7 @@ def said(role: str, text: str, images: Sequence[Image] = ()) -> Message:
 
 def load_vision_language(model: str | Path, placement: Placement = CPU) -> VisionLanguage:
     """Load a Qwen3-VL as it is, to talk with. Raises FileNotFoundError where the directory is missing or incomplete."""
-    network = load(Qwen3VLForConditionalGeneration, model, **weights(dtype=placement.dtype)).to(placement.device).eval()
+    network = load_network(Qwen3VLForConditionalGeneration, model, dtype=placement.dtype).to(placement.device).eval()
     processor = load(ImageOnlyProcessor, model)
     # A full-size processor would take pictures of any size; the tiny one keeps its own, much smaller, range.
     size = processor.image_processor.size

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dopsd.family import Network
-from dopsd.pretrained import load, weights
+from dopsd.pretrained import load_network
 from dopsd.recipe import Teacher
 from dopsd.tensor_file import settle_
 
@@ -87,7 +87,7 @@ def save_whole(network: Network, folder: Path) -> Path:
 
 def read_whole(network: Network, folder: Path) -> dict[str, Tensor]:
     """Read what `save_whole` wrote, in the dtype of `network`; raises FileNotFoundError naming what is missing."""
-    saved = load(type(network), folder, FOLDER, **weights(torch_dtype=network.dtype))
+    saved = load_network(type(network), folder, FOLDER, torch_dtype=network.dtype)
     return dict(saved.named_parameters())
 
 

@@ -20,7 +20,7 @@ from dopsd.batching import ROWS
 from dopsd.families.flux2_klein_reading import Reading
 from dopsd.family import Context, TeacherContext
 from dopsd.placement import CPU, Placement
-from dopsd.pretrained import load, weights
+from dopsd.pretrained import load, load_network
 from dopsd.vision_language import teacher_vlm
 
 
@@ -90,8 +90,8 @@ def load_encoder(
     teacher_context: TeacherContext = "reference",
 ) -> Flux2KleinEncoder:
     """Load VAE and text encoder of `base`, and the VLM if the teacher reads with it. Raises FileNotFoundError."""
-    text_encoder = load(Qwen3Model, base, "text_encoder", **weights(dtype=placement.dtype)).to(placement.device).eval()
-    vae = load(AutoencoderKLFlux2, base, "vae", **weights(torch_dtype=placement.dtype)).to(placement.device).eval()
+    text_encoder = load_network(Qwen3Model, base, "text_encoder", dtype=placement.dtype).to(placement.device).eval()
+    vae = load_network(AutoencoderKLFlux2, base, "vae", torch_dtype=placement.dtype).to(placement.device).eval()
     tokenizer = load(AutoTokenizer, base, "tokenizer")
     seeing = None if teacher_context == "reference" else teacher_vlm(text_encoder, vision_language, placement)
     absent: Any = None  # scheduler and transformer: this pipeline only reads, and decodes

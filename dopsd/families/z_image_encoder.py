@@ -19,7 +19,7 @@ from transformers import AutoTokenizer, Qwen3Model
 from dopsd.batching import ROWS, rows_alike
 from dopsd.family import Context, TeacherContext
 from dopsd.placement import CPU, Placement
-from dopsd.pretrained import load, weights
+from dopsd.pretrained import load, load_network
 from dopsd.vision_language import VisionLanguage, teacher_vlm
 
 _LONGEST_TEXT = 512
@@ -113,8 +113,8 @@ def load_encoder(
 ) -> ZImageEncoder:
     """Load VAE and text encoder of `base` and the VLM that reads pictures with them. Raises FileNotFoundError."""
     assert teacher_context == "vlm", "the family's record names the one way there is"
-    text_encoder = load(Qwen3Model, base, "text_encoder", **weights(dtype=placement.dtype)).to(placement.device).eval()
-    vae = load(AutoencoderKL, base, "vae", **weights(torch_dtype=placement.dtype)).to(placement.device).eval()
+    text_encoder = load_network(Qwen3Model, base, "text_encoder", dtype=placement.dtype).to(placement.device).eval()
+    vae = load_network(AutoencoderKL, base, "vae", torch_dtype=placement.dtype).to(placement.device).eval()
     tokenizer = load(AutoTokenizer, base, "tokenizer")
     absent: Any = None  # scheduler and transformer: this pipeline only reads, and decodes
     pipeline = ZImagePipeline(absent, vae, text_encoder, tokenizer, absent)
