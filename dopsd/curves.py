@@ -48,10 +48,8 @@ class Curves:
 
 def point(record: Record) -> dict[str, float]:
     """Name the values of one iteration, as MLflow and curves.csv show them; a gap has the name of its term."""
-    gaps = {f"gap_{name}": gap for name, gap in record.gaps.items()}
-    return {
-        "loss": record.loss,
-        "gradient_norm": record.gradient_norm,
-        "learning_rate": record.learning_rate,
-        "ema_distance": record.ema_distance,
-    } | gaps
+    names = ("loss", "gradient_norm", "learning_rate", "ema_distance")
+    parts = {"gap": record.gaps, "strayed": record.strayed}
+    return {name: getattr(record, name) for name in names} | {
+        f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()
+    }

@@ -61,6 +61,14 @@ class Encoder(Protocol):
         ...
 
 
+class Decoder(Protocol):
+    """The part of the encoder side that turns latents back into pictures."""
+
+    def pictures(self, latents: Tensor) -> list[Image]:
+        """Decode latents of shape (n, channels, height, width) as the pipeline does."""
+        ...
+
+
 class Denoiser(Protocol):
     """The side that samples and learns; it never loads a VAE or a text encoder."""
 
@@ -79,13 +87,15 @@ class Denoiser(Protocol):
 class Family:
     """A model line: how to load its two sides, where its LoRA goes, and which pipeline reads that LoRA.
 
-    `load_encoder(base, vision_language, placement, teacher_context)` and `load_denoiser(base, placement)` take
-    directories in the layout of the hub, or hub ids; they raise FileNotFoundError naming what is missing and how to get
-    it. In which ways its teacher can be shown a picture stands in `families.catalogue`.
+    `load_encoder(base, vision_language, placement, teacher_context)`, `load_decoder(base, placement)` (a VAE alone) and
+    `load_denoiser(base, placement)` take directories in the layout of the hub, or hub ids; they raise FileNotFoundError
+    naming what is missing and how to get it. In which ways its teacher can be shown a picture stands in
+    `families.catalogue`.
     """
 
     name: str
     lora_targets: tuple[str, ...]
     pipeline: Pipeline
     load_encoder: Callable[..., Encoder]
+    load_decoder: Callable[..., Decoder]
     load_denoiser: Callable[..., Denoiser]

@@ -1,6 +1,6 @@
 """What a method wants made once by the untrained model, a file an image, so that a kill costs one image at most.
 
->>> kept = prepared(method, denoiser, roles, examples, Shelf(Path("runs/train/3f0c"), count=8, seed=0))
+>>> kept = prepared(method, denoiser, roles, examples, Shelf.of(checkpoint.folder, training))
 >>> drawn(kept, batch, seed=7).shape  # (rows, ...)
 """
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from dopsd.examples import Example, Examples
 from dopsd.family import Denoiser
 from dopsd.objective import Objective
+from dopsd.recipe import Training
 from dopsd.roles import Roles
 from dopsd.tensor_file import read, write
 
@@ -29,6 +30,11 @@ class Shelf:
     folder: Path
     count: int
     seed: int
+
+    @classmethod
+    def of(cls, folder: Path, training: Training) -> "Shelf":
+        """Make the shelf of a run that keeps its state in `folder`."""
+        return cls(folder / "prepared", training.num_samples, training.seed)
 
 
 def prepared(

@@ -5,44 +5,37 @@
 >>> save_adapter(denoiser.network, Path("data/adapter"), family.pipeline)
 """
 
-import hashlib
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from dopsd.adapter import FILE
+from dopsd import looks
 from dopsd.adapter_roles import Shape, attach_, continue_
 from dopsd.checkpoint import Checkpoint
-from dopsd.examples import Example, Examples
-from dopsd.family import Denoiser, Family, Network
-from dopsd.objective import Needs, Scene, objective
+from dopsd.examples import Examples
+from dopsd.family import Denoiser, Network
+from dopsd.guard import Guard
+from dopsd.objective import Needs, Scene, Term, objective
 from dopsd.preparation import Shelf, drawn, prepared
 from dopsd.recipe import Training
 from dopsd.roles import Roles
+from dopsd.run import Run, identity, precision
 from dopsd.schedule import ema_decay, learning_rate
+from dopsd.termination import Terminated, postponed
 from dopsd.whole import attach_whole_
 
 
 @dataclass(frozen=True)
-class Run:
-    """Where a training run stands: its family, its base (model@revision), its state folder, its parent's adapter."""
-
-    family: Family
-    base: str
-    state: Path
-    parent: Path | None = None
-
-
-@dataclass(frozen=True)
 class Record:
-    """What one iteration did. `gaps` are the terms' velocity gaps by their names; `ema_distance` is relative."""
+    """What one iteration did. `gaps` are the terms' velocity gaps by their names; `ema_distance` is relative.
+
+    `strayed` is what the guard found, where a check was due; `look` what student and teacher draw, where one was.
+    """
 
     step: int
     loss: float
@@ -50,6 +43,8 @@ class Record:
     gradient_norm: float
     learning_rate: float
     ema_distance: float
+    strayed: Mapping[str, float] = field(default_factory=dict)
+    look: looks.Look | None = field(default=None, compare=False)
 
 
 def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) -> Iterator[Record]:
@@ -57,42 +52,49 @@ def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) 
 
     Goes on from the last checkpoint of the same settings and data in `run.state`, if there is one; what was told since
     that checkpoint is told again, the same. Raises FloatingPointError, and keeps that checkpoint, when loss or gradient
-    stop being finite.
+    stop being finite; Terminated, and saves the iteration at hand, when the process is asked to end.
     """
-    accelerator = Accelerator(mixed_precision=_precision(training))
+    accelerator = Accelerator(mixed_precision=precision(training))
     method = objective(training.method)(training)
     roles, optimizer = _cast(denoiser, training, run, method.needs, accelerator)
-    checkpoint = Checkpoint(run.state, identity(training, run, examples.digest))
-    shelf = Shelf(checkpoint.path.with_suffix(""), training.num_samples, training.seed)
-    kept = prepared(method, denoiser, roles, examples, shelf)
+    checkpoint = Checkpoint(run.state, identity(training, run, examples.digest), training.checkpoints_kept)
+    kept = prepared(method, denoiser, roles, examples, Shelf.of(checkpoint.folder, training))
+    guard = Guard.of(denoiser, examples, training)
+    standing = checkpoint.begin_(roles, optimizer, training)
 
-    for step in range(checkpoint.restore_(roles, optimizer), training.iterations):
-        batch = examples.batch(step, training.batch_size, training.seed)
-        rate = _set_rate_(optimizer, learning_rate(training, step))
-        losses, gaps = [], {}
-        for term in method.terms(denoiser, roles, _scene(batch, kept, step, training.seed, accelerator.device)):
-            accelerator.backward(term.loss)
-            losses.append(term.loss.item())
-            gaps[term.name] = term.gap.item()
-        norm = nn.utils.clip_grad_norm_(roles.student.values(), training.max_gradient_norm).item()
-        _refuse_nonfinite(step, sum(losses), norm, checkpoint.path)
-        optimizer.step()
-        optimizer.zero_grad()
-        roles.follow_(ema_decay(training, step))
-        # Told first, saved then: a kill in between costs work, and leaves no hole in what was told.
-        yield Record(step, sum(losses), gaps, norm, rate, roles.distance())
-        if (step + 1) % training.checkpoint_every == 0 or step + 1 == training.iterations:
-            checkpoint.save(step + 1, roles, optimizer)
+    with postponed() as is_asked_to_end:
+        while not standing.is_over(training):
+            step = standing.position
+            rate = _set_rate_(optimizer, learning_rate(training, step))
+            scene = _scene(examples, kept, training, step, accelerator.device)
+            loss, gaps = _walked_back(method.terms(denoiser, roles, scene), accelerator)
+            norm = nn.utils.clip_grad_norm_(roles.student.values(), training.max_gradient_norm).item()
+            _refuse_nonfinite(step, loss, norm, checkpoint)
+            optimizer.step()
+            optimizer.zero_grad()
+            roles.follow_(ema_decay(training, step))
+            strayed = guard.strayed(denoiser, step + 1)
+            look = looks.taken(denoiser, roles, examples, training, step)
+            # Told first, saved then: a kill in between costs work, and leaves no hole in what was told.
+            yield Record(step, loss, gaps, norm, rate, roles.distance(), strayed, look)
+            standing = standing.after(strayed)
+            if standing.is_saved(training) or is_asked_to_end():
+                checkpoint.save(standing, roles, optimizer)
+            if is_asked_to_end():
+                raise Terminated
+    if standing.is_stopped(training):
+        checkpoint.restore_(roles, optimizer, standing.good)
     accelerator.unwrap_model(denoiser.network, keep_fp32_wrapper=False)
 
 
-def identity(training: Training, run: Run, examples_digest: str) -> str:
-    """Digest everything that decides the weights after n iterations: how long and how often we save does not."""
-    recipe = {key: value for key, value in asdict(training).items() if key not in ("iterations", "checkpoint_every")}
-    parent = hashlib.sha256((run.parent / FILE).read_bytes()).hexdigest() if run.parent else None
-    recipe["precision"] = _precision(training)  # what "auto" means here
-    parts = [recipe, run.family.name, run.base, parent, examples_digest]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def _walked_back(terms: Iterable[Term], accelerator: Accelerator) -> tuple[float, dict[str, float]]:
+    """Walk back from every term before the next is asked for; give their sum, and the gap of each by its name."""
+    losses, gaps = [], {}
+    for term in terms:
+        accelerator.backward(term.loss)
+        losses.append(term.loss.item())
+        gaps[term.name] = term.gap.item()
+    return sum(losses), gaps
 
 
 def _cast(
@@ -122,16 +124,14 @@ def _set_rate_(optimizer: torch.optim.AdamW, rate: float) -> float:
     return rate
 
 
-def _precision(training: Training) -> str:
-    is_bf16 = training.precision == "bf16" or (training.precision == "auto" and torch.cuda.is_available())
-    return "bf16" if is_bf16 else "no"
-
-
-def _scene(batch: Sequence[Example], kept: Mapping[str, Tensor], step: int, seed: int, device: torch.device) -> Scene:
-    """Put a batch on `device`, with the noise of this step; contexts go there when they are read."""
+def _scene(
+    examples: Examples, kept: Mapping[str, Tensor], training: Training, step: int, device: torch.device
+) -> Scene:
+    """Put the batch of a step on `device`, with the noise of this step; contexts go there when they are read."""
+    batch = examples.batch(step, training.batch_size, training.seed)
     latents = torch.stack([example.latents for example in batch]).float()
     # Hashed, because torch's CPU generator sees only 32 bits of a seed: neighbours in (seed, step) must not meet.
-    entropy = int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+    entropy = int(np.random.SeedSequence([training.seed, step]).generate_state(1)[0])
     noise = torch.randn(latents.shape, generator=torch.Generator("cpu").manual_seed(entropy))
     return Scene(
         student=[example.student for example in batch],
@@ -144,9 +144,10 @@ def _scene(batch: Sequence[Example], kept: Mapping[str, Tensor], step: int, seed
     )
 
 
-def _refuse_nonfinite(step: int, loss: float, gradient_norm: float, kept: Path) -> None:
+def _refuse_nonfinite(step: int, loss: float, gradient_norm: float, checkpoint: Checkpoint) -> None:
     if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
         raise FloatingPointError(
-            f"iteration {step}: loss {loss}, gradient norm {gradient_norm}. The last good state is kept in {kept}; "
+            f"iteration {step}: loss {loss}, gradient norm {gradient_norm}. The last good state is kept in "
+            f"{checkpoint.folder} (after {checkpoint.standing().position} iterations); "
             "lower train.learning_rate, or set train.precision to fp32, and train again"
         )

@@ -21,7 +21,8 @@ from dopsd.objective import objective
 from dopsd.placement import fastest
 from dopsd.pretrained import named
 from dopsd.recipe import Training
-from dopsd.training import Record, Run, train
+from dopsd.run import Run
+from dopsd.training import Record, train
 from dopsd.whole import save_whole
 
 

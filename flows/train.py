@@ -65,7 +65,7 @@ def _said(asked: Mapping[str, str | None], settings: Sequence[str]) -> dict[str,
     return {key: options.value(key, text) for key, text in texts.items()}
 
 
-def _write(said: Mapping[str, object]) -> None:
+def _write(said: dict[str, object]) -> None:
     """Write what was said into params.yaml once all of it is known to be right."""
     root = Path()
     with only_writer(root):

@@ -49,6 +49,14 @@ class TrainingRun:
         if time.monotonic() - self._flushed > _FLUSH_S:
             self.flush()
 
+    def show(self, name: str, step: int, picture: Image.Image) -> None:
+        """Add one picture to the series of its name, for the grid of the run's page."""
+        self._store.log_image(self.id, picture, key=name, step=step)
+
+    def tag(self, key: str, value: str) -> None:
+        """Say something of the run as a whole."""
+        self._store.set_tag(self.id, key, value)
+
     def flush(self) -> None:
         """Send what waits, in the portions that a store takes."""
         for start in range(0, len(self._waiting), 1000):

@@ -16,7 +16,7 @@ from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu,
 from torch import Tensor
 
 from dopsd.batching import rows_alike
-from dopsd.families.flux2_klein_encoder import load_encoder
+from dopsd.families.flux2_klein_encoder import load_decoder, load_encoder
 from dopsd.family import Context, Family
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, load_network
@@ -116,5 +116,6 @@ FAMILY = Family(
     ),
     pipeline=Flux2KleinPipeline,
     load_encoder=load_encoder,
+    load_decoder=load_decoder,
     load_denoiser=load_denoiser,
 )

@@ -97,3 +97,10 @@ def load_encoder(
     absent: Any = None  # scheduler and transformer: this pipeline only reads, and decodes
     pipeline = Flux2KleinPipeline(absent, vae, text_encoder, tokenizer, absent)
     return Flux2KleinEncoder(pipeline, Reading(text_encoder, tokenizer, seeing), teacher_context)
+
+
+def load_decoder(base: str | Path, placement: Placement = CPU) -> Flux2KleinEncoder:
+    """Load the VAE of `base` alone: what comes back decodes, and reads nothing. Raises FileNotFoundError."""
+    vae = load_network(AutoencoderKLFlux2, base, "vae", torch_dtype=placement.dtype).to(placement.device).eval()
+    absent: Any = None
+    return Flux2KleinEncoder(Flux2KleinPipeline(absent, vae, absent, absent, absent), absent, "reference")

@@ -17,7 +17,7 @@ from diffusers.pipelines.z_image.pipeline_z_image import (
 )
 from torch import Tensor
 
-from dopsd.families.z_image_encoder import load_encoder
+from dopsd.families.z_image_encoder import load_decoder, load_encoder
 from dopsd.family import Context, Family
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, load_network
@@ -85,5 +85,6 @@ FAMILY = Family(
     ),
     pipeline=ZImagePipeline,
     load_encoder=load_encoder,
+    load_decoder=load_decoder,
     load_denoiser=load_denoiser,
 )

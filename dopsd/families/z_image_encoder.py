@@ -119,3 +119,10 @@ def load_encoder(
     absent: Any = None  # scheduler and transformer: this pipeline only reads, and decodes
     pipeline = ZImagePipeline(absent, vae, text_encoder, tokenizer, absent)
     return ZImageEncoder(pipeline, teacher_vlm(text_encoder, vision_language, placement))
+
+
+def load_decoder(base: str | Path, placement: Placement = CPU) -> ZImageEncoder:
+    """Load the VAE of `base` alone: what comes back decodes, and reads nothing. Raises FileNotFoundError."""
+    vae = load_network(AutoencoderKL, base, "vae", torch_dtype=placement.dtype).to(placement.device).eval()
+    absent: Any = None
+    return ZImageEncoder(ZImagePipeline(absent, vae, absent, absent, absent), absent)

@@ -38,7 +38,7 @@ from transformers import (
 from dopsd.examples import Example, Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser
-from dopsd.training import Run
+from dopsd.run import Run
 
 SPECIALS = [
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",

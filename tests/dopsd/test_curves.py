@@ -35,3 +35,12 @@ def test_the_gaps_of_a_record_are_numbered_by_their_step() -> None:
     assert point(record) == {
         "loss": 1.0, "gradient_norm": 2.0, "learning_rate": 1e-4, "ema_distance": 0.0, "gap_1": 0.1, "gap_2": 0.2,
     }  # fmt: skip
+
+
+def test_what_a_guard_found_stands_where_it_looked_and_nowhere_else(tmp_path: Path) -> None:
+    curves = Curves(tmp_path / "curves")
+    for step, strayed in enumerate(({}, {"divergence": 0.5})):
+        curves.add(step, {"loss": 1.0} | {f"strayed_{name}": value for name, value in strayed.items()})
+    assert curves.csv(2) == "step,loss,strayed_divergence\n0,1.0,\n1,1.0,0.5\n"
+    record = Record(1, 1.0, {}, 1.0, 1e-4, 0.0, strayed={"divergence": 0.5})
+    assert point(record)["strayed_divergence"] == 0.5

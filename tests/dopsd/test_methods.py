@@ -19,8 +19,9 @@ from dopsd.methods.sft import flow_losses, noise_levels
 from dopsd.objective import NAMES, Scene, Term, objective
 from dopsd.preparation import Shelf, drawn, prepared
 from dopsd.recipe import TAUGHT, Method, Training
+from dopsd.run import Run
 from dopsd.sampling import noise, sample, walk
-from dopsd.training import Run, train
+from dopsd.training import train
 
 METHODS = get_args(Method)
 TINY = Training(

@@ -17,8 +17,9 @@ from dopsd.family import Context, Denoiser
 from dopsd.objective import Scene, objective
 from dopsd.placement import Placement
 from dopsd.recipe import Method, Training
+from dopsd.run import Run
 from dopsd.sampling import noise, walk
-from dopsd.training import Run, train
+from dopsd.training import train
 from dopsd.whole import WholeRoles, attach_whole_, save_whole, transplant_
 
 FAMILY = family("z-image")

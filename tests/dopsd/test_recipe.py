@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from dopsd.recipe import Evaluation, Margins, Probing, Training
+from dopsd.recipe import Evaluation, Margins, Probing, Training, decisive
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,10 @@ from dopsd.recipe import Evaluation, Margins, Probing, Training
         (Training, "step_weights", (-1.0, 1.0, 1.0, 1.0)),
         (Training, "parent", ""),
         (Training, "seed", -1),
+        (Training, "checkpoints_kept", 0),
+        (Training, "sample_every", -1),
+        (Training, "stop_early", -1),
+        (Training, "stop_after", 0),
         (Probing, "seeds", ()),
         (Probing, "seeds", (1, 1)),
         (Probing, "confidence", 95),
@@ -49,6 +54,13 @@ from dopsd.recipe import Evaluation, Margins, Probing, Training
 def test_what_makes_no_sense_is_refused_by_name(kind: Any, key: str, value: Any) -> None:
     with pytest.raises(ValueError, match=key):
         kind(**{key: value})
+
+
+def test_what_is_shown_and_kept_changes_no_weight() -> None:
+    plain = decisive(asdict(Training()))
+    assert decisive(asdict(Training(sample_every=7, checkpoints_kept=9, stop_after=5))) == plain
+    assert decisive(asdict(Training(stop_early=5)))["stop_early"] == 5
+    assert decisive(asdict(Training(seed=1))) != plain
 
 
 def test_the_defaults_are_the_papers() -> None:

@@ -1,22 +1,36 @@
 """The loop: going on equals never stopping, and nothing good is lost."""
 
-from dataclasses import asdict, replace
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 
 from dopsd.adapter import FILE, save_adapter
 from dopsd.checkpoint import Checkpoint
+from dopsd.curves import point
 from dopsd.examples import Examples
 from dopsd.family import Context, Denoiser
 from dopsd.recipe import Training
-from dopsd.training import Record, Run, identity, train
+from dopsd.run import Run, identity
+from dopsd.standing import Standing
+from dopsd.training import Record, train
 
-TINY = Training(rank=4, alpha=4, iterations=4, batch_size=2, learning_rate=1e-3, precision="fp32", checkpoint_every=2)
+TINY = Training(
+    rank=4, alpha=4, iterations=4, batch_size=2, learning_rate=1e-3, precision="fp32", checkpoint_every=2,
+    sample_every=0,
+)  # fmt: skip
 
 
 def finished(models: Any, examples: Examples, training: Training, run: Run) -> tuple[list[Record], bytes]:
@@ -24,6 +38,11 @@ def finished(models: Any, examples: Examples, training: Training, run: Run) -> t
     denoiser = run.family.load_denoiser(models.base)
     records = list(train(denoiser, examples, training, run))
     return records, save_adapter(denoiser.network, run.state / "adapter", run.family.pipeline).read_bytes()
+
+
+def states(run: Run) -> list[Path]:
+    """List the saved states of the one run in its folder, oldest first."""
+    return sorted(run.state.glob("*/after-*.safetensors"))
 
 
 def begins_at(models: Any, examples: Examples, training: Training, run: Run) -> int:
@@ -54,9 +73,10 @@ def test_a_finished_run_is_not_repeated(models: Any, examples: Examples, run: Ru
 
 def test_a_checkpoint_tells_where_it_stands(denoiser: Denoiser, examples: Examples, run: Run) -> None:
     checkpoint = Checkpoint(run.state, identity(TINY, run, examples.digest))
-    told = [checkpoint.position for _ in train(denoiser, examples, TINY, run)]
+    told = [checkpoint.standing().position for _ in train(denoiser, examples, TINY, run)]
     assert told == [0, 0, 2, 2]
-    assert checkpoint.position == 4
+    assert checkpoint.standing() == Standing(4)
+    assert checkpoint.standing(most=3) == Standing(2)
 
 
 def test_more_iterations_go_on_from_the_end(models: Any, examples: Examples, run: Run) -> None:
@@ -77,17 +97,95 @@ def test_other_data_or_another_base_start_anew(models: Any, examples: Examples, 
     assert begins_at(models, examples, longer, replace(run, base="small-z-image@1")) == 0
 
 
-def test_a_damaged_checkpoint_is_named(models: Any, examples: Examples, run: Run) -> None:
+def test_fewer_iterations_are_not_more(models: Any, examples: Examples, run: Run, tmp_path: Path) -> None:
+    _, wanted = finished(models, examples, replace(TINY, iterations=3), replace(run, state=tmp_path / "other"))
     finished(models, examples, TINY, run)
-    path = next(run.state.glob("*.safetensors"))
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"{path.name} is damaged.*delete it"):
+    assert finished(models, examples, replace(TINY, iterations=3), run)[1] == wanted
+
+
+def test_the_last_states_are_kept(models: Any, examples: Examples, run: Run) -> None:
+    every = replace(TINY, checkpoint_every=1, checkpoints_kept=3)
+    finished(models, examples, every, run)
+    assert [path.name for path in states(run)] == [f"after-{n:08d}.safetensors" for n in (2, 3, 4)]
+    (states(run)[0].parent / "after-00000009.safetensors.77.staged").write_text("what a kill left half written")
+    finished(models, examples, replace(every, iterations=5, checkpoints_kept=1), run)
+    assert [path.name for path in states(run)] == ["after-00000005.safetensors"]
+
+
+@pytest.mark.parametrize("harm", [lambda content: content[:-100], lambda content: content[:-1] + b"?"])
+def test_a_torn_state_is_told_and_the_one_before_serves(
+    models: Any, examples: Examples, run: Run, caplog: pytest.LogCaptureFixture, harm: Callable[[bytes], bytes]
+) -> None:
+    _, wanted = finished(models, examples, TINY, run)
+    *_, newest = states(run)
+    newest.write_bytes(harm(newest.read_bytes()))
+    records, got = finished(models, examples, TINY, run)
+    assert [record.step for record in records] == [2, 3]
+    assert got == wanted
+    assert f"{newest.name} is damaged" in caplog.text
+    assert "the state before it is tried" in caplog.text
+
+
+def test_where_all_states_are_torn_nothing_is_made_up(models: Any, examples: Examples, run: Run) -> None:
+    finished(models, examples, TINY, run)
+    for path in states(run):
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(ValueError, match=rf"{path.name} is damaged.*delete it to train from the start"):
         finished(models, examples, TINY, run)
-    path.write_bytes(content[:-100])
-    with pytest.raises(ValueError, match=f"{path.name} is damaged.*delete it"):
+
+
+def test_the_state_of_another_run_is_refused_with_the_reason(models: Any, examples: Examples, run: Run) -> None:
+    other = replace(run, base="small-z-image@1", state=run.state / "other")
+    finished(models, replace(examples, digest="others"), replace(TINY, seed=7), other)
+    mine = Checkpoint(run.state, identity(TINY, run, examples.digest)).folder
+    mine.mkdir(parents=True)
+    shutil.copy(states(other)[-1], mine)
+    with pytest.raises(ValueError, match="belongs to another run") as refused:
         finished(models, examples, TINY, run)
+    for reason in (
+        "base is 'small-z-image@1' there and 'small-z-image@0' here",
+        "examples is",
+        "train.seed is 7 there",
+    ):
+        assert reason in str(refused.value)
+
+
+def test_no_global_random_number_matters(models: Any, examples: Examples, run: Run, tmp_path: Path) -> None:
+    _, wanted = finished(models, examples, TINY, replace(run, state=tmp_path / "whole"))
+    denoiser = run.family.load_denoiser(models.base)
+    for record in train(denoiser, examples, TINY, run):
+        torch.manual_seed(record.step)
+        np.random.seed(record.step)
+    assert save_adapter(denoiser.network, tmp_path, run.family.pipeline).read_bytes() == wanted
+
+
+def test_being_asked_to_end_finishes_the_iteration_and_saves_it(models: Any, examples: Examples, run: Run) -> None:
+    before, told = signal.getsignal(signal.SIGTERM), []
+    with pytest.raises(SystemExit) as ended:
+        for record in train(run.family.load_denoiser(models.base), examples, TINY, run):
+            told.append(record.step)
+            if record.step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+    assert (told, ended.value.code) == ([0, 1, 2], 75)
+    assert signal.getsignal(signal.SIGTERM) is before
+    records, got = finished(models, examples, TINY, run)
+    assert [record.step for record in records] == [3]
+    assert got == finished(models, examples, TINY, replace(run, state=run.state / "whole"))[1]
+
+
+def test_a_kill_at_any_moment_changes_no_bit(models: Any, examples: Examples, run: Run, tmp_path: Path) -> None:
+    training, moments = replace(TINY, checkpoint_every=1, iterations=6), random.Random(0)
+    begun = time.monotonic()
+    _, wanted = finished(models, examples, training, replace(run, state=tmp_path / "whole"))
+    took = time.monotonic() - begun
+    for patience in (*(moments.uniform(0, took) for _ in range(5)), None):
+        child = get_context("fork").Process(target=finished, args=(models, examples, training, run))
+        child.start()
+        child.join(patience)
+        child.kill()
+        child.join()
+    assert child.exitcode == 0
+    assert (run.state / "adapter" / FILE).read_bytes() == wanted
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
@@ -100,7 +198,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
             if record.step == 1:
                 denoiser.network.x_pad_token.data[:] = torch.nan  # type: ignore[union-attr, index, operator]
     assert len(told) == 2
-    assert Checkpoint(run.state, identity(TINY, run, examples.digest)).position == 2
+    assert Checkpoint(run.state, identity(TINY, run, examples.digest)).standing() == Standing(2)
 
 
 def test_the_student_comes_nearer_to_a_frozen_teacher(models: Any, examples: Examples, run: Run) -> None:
@@ -114,7 +212,9 @@ def test_a_record_tells_what_happened(denoiser: Denoiser, examples: Examples, ru
     assert first.loss == pytest.approx(
         sum(s**2 * gap / 4 for s, gap in zip((1, 0.9, 0.75, 0.5), first.gaps.values(), strict=True)), rel=1e-5
     )
-    assert asdict(first).keys() == {"step", "loss", "gaps", "gradient_norm", "learning_rate", "ema_distance"}
+    assert point(first).keys() == {
+        "loss", "gap_1", "gap_2", "gap_3", "gap_4", "gradient_norm", "learning_rate", "ema_distance",
+    }  # fmt: skip
     assert first.learning_rate == TINY.learning_rate
     assert 0 < first.ema_distance < 1
     assert first.gradient_norm > 0

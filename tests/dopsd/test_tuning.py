@@ -14,10 +14,11 @@ from dopsd import options
 from dopsd.adapter import FILE, save_adapter
 from dopsd.examples import Examples, save_example
 from dopsd.recipe import Training
-from dopsd.training import Run, train
+from dopsd.run import Run
+from dopsd.training import train
 from dopsd.tuning import Job, main, tune
 
-TINY = Training(rank=4, alpha=4, iterations=3, batch_size=2, learning_rate=1e-3, precision="fp32")
+TINY = Training(rank=4, alpha=4, iterations=3, batch_size=2, learning_rate=1e-3, precision="fp32", sample_every=0)
 
 
 @pytest.fixture
@@ -52,19 +53,24 @@ def test_all_weights_are_left_as_a_network(job: Job) -> None:
     assert ZImageTransformer2DModel.from_pretrained(job.out / "transformer").dtype == torch.float32
 
 
-def test_it_is_a_program_that_needs_nothing_of_the_pipeline(job: Job) -> None:
+def test_it_is_a_program_that_needs_nothing_of_the_pipeline(models: Any, job: Job, tmp_path: Path) -> None:
+    for place, path in {"data/embeddings/entries": job.entries, "models/tiny-z-image": models.base}.items():
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).symlink_to(path)
+    asked = (
+        "python -m dopsd.tuning --entries data/embeddings/entries --base models/tiny-z-image --out tuned "
+        "--iterations 20"
+    )
     code = (
         "import sys; from dopsd.tuning import main; code = main(sys.argv[1:])\n"
         "assert not {'dvc', 'mlflow', 'pandas', 'prefect', 'pydantic', 'tasks'} & set(sys.modules)\n"
         "sys.exit(code)"
     )
-    asked = (
-        f"--entries {job.entries} --base {job.base} --out {job.out} --rank 4 --alpha 4 --iterations 2 --batch-size 2"
-    )
-    ended = subprocess.run([sys.executable, "-c", code, *asked.split()], capture_output=True, text=True, check=False)
+    program = [sys.executable, "-c", code, *asked.split()[3:]]
+    ended = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == f"{job.out / FILE}\n"
-    assert "train: 2/2, loss" in ended.stderr
+    assert ended.stdout == f"tuned/{FILE}\n"
+    assert "train: 20/20, loss" in ended.stderr
 
 
 def test_a_mistake_is_told(job: Job, capsys: pytest.CaptureFixture[str]) -> None:

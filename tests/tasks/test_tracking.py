@@ -1,8 +1,10 @@
 """Training is followed in a real MLflow store, through interruptions."""
 
+import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tasks.params import Params, parse
 from tasks.tracking import connect, has_run, log_curves, log_dataset, log_scores, new_run, training_run
@@ -71,6 +73,15 @@ def test_the_run_of_another_store_is_unknown_and_its_curves_can_be_logged_again(
     log_curves(run_id, store_root / "curves.csv")
     assert steps(run_id) == [0, 1]
     assert [point.value for point in connect().get_metric_history(run_id, "gap")] == [0.25]
+
+
+def test_a_run_shows_pictures_by_name_and_iteration(store_root: Path, params: Params) -> None:
+    with training_run(params, store_root) as run:
+        run.show("samples", 20, Image.new("RGB", (4, 4), "red"))
+        run.tag("stopped_early", "after 20")
+    assert connect().get_run(run.id).data.tags["stopped_early"] == "after 20"
+    names = [Path(artifact.path).name for artifact in connect().list_artifacts(run.id, "images")]
+    assert any(re.match(r"samples.step.20.*\.png", name) for name in names)
 
 
 def test_a_run_is_found_by_the_digest_that_dvc_gives_its_dataset(store_root: Path, params: Params) -> None:

@@ -1,7 +1,11 @@
 """The stage that trains: what it trains on, what it leaves, and how it ends when a loss is not finite."""
 
 import csv
+import os
+import re
 import shutil
+import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +18,16 @@ from workspace import MODELS, Workspace
 from dopsd.adapter import FILE, load_adapter_, save_adapter
 from dopsd.adapter_roles import Shape, attach_
 from dopsd.checkpoint import Checkpoint
+from dopsd.curves import Curves
 from dopsd.examples import Example, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Context
 from dopsd.placement import CPU
 from tasks.__main__ import main
 from tasks.beneath import beneath
-from tasks.folders import write_json
+from tasks.folders import write_json, write_rows
 from tasks.params import load
+from tasks.tracking import connect
 
 
 @pytest.fixture
@@ -33,8 +39,11 @@ def embedded(workspace: Workspace, store_root: Path) -> Workspace:
         student, teacher, plain = (Context(torch.randn(length, 128, generator=rng)) for length in (9, 20, 8))
         example = Example(f"e{n}", student, teacher, torch.randn((8, 10, 10), generator=rng), plain)
         save_example(example, workspace.root / "data/embeddings/entries" / f"{example.id}.safetensors")
+    rows = [{"id": f"e{n}", "caption": f"a [V] on {n}"} for n in range(3)]
+    write_rows(workspace.root / "data/embeddings/index.jsonl", rows)
     write_json(workspace.root / "data/probe/probe.json", {"is_teacher_better": True})
     workspace.change("train.iterations", 3)
+    workspace.change("train.sample_every", 0)
     return workspace
 
 
@@ -54,8 +63,8 @@ def test_a_loss_that_is_not_finite_ends_in_one_message_and_keeps_the_last_good_s
     assert len(told) == 1
     assert "iteration 1: loss" in told[0]
     assert "lower train.learning_rate" in told[0]
-    state = next((embedded.root / "runs/train").glob("*.safetensors"))
-    assert Checkpoint(state.parent, state.stem).position == 1
+    states = (embedded.root / "runs/train").glob("*/after-*.safetensors")
+    assert [path.stem for path in states] == ["after-00000001"]
     assert "FloatingPointError" in (embedded.root / "runs/train/error.txt").read_text()
     assert not (embedded.root / "data/adapter").exists()
 
@@ -137,3 +146,66 @@ def test_training_goes_on_with_every_point_once(embedded: Workspace, monkeypatch
     shutil.rmtree(embedded.root / "runs" / "train")
     assert main(["run", "train"]) == 0
     assert (embedded.root / "data" / "adapter" / "curves.csv").read_text() == interrupted
+
+
+def pictures(embedded: Workspace) -> set[tuple[str, int]]:
+    """List the pictures of the workspace's training run in MLflow, by name and iteration."""
+    run_id = embedded.json("data/training_run.json")["mlflow_run_id"]
+    names = [Path(artifact.path).name for artifact in connect().list_artifacts(run_id, "images")]
+    return {(name, int(step)) for name, _, step, *_ in (re.split("[%+]", name) for name in names)}
+
+
+def test_student_and_teacher_are_shown_while_they_learn(embedded: Workspace) -> None:
+    embedded.change("train.sample_every", 2)
+    assert main(["run", "train"]) == 0
+    assert pictures(embedded) == {(name, step) for name in ("samples", "trajectory") for step in (0, 2)}
+    adapter = (embedded.root / "data/adapter" / FILE).read_bytes()
+    shutil.rmtree(embedded.root / "runs/train")
+    embedded.change("train.sample_every", 0)
+    assert main(["run", "train"]) == 0
+    assert pictures(embedded) == set()
+    assert (embedded.root / "data/adapter" / FILE).read_bytes() == adapter
+
+
+def test_a_training_that_is_asked_to_end_says_that_it_is_to_be_run_again(
+    embedded: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Curves.add
+
+    def asked(curves: Curves, step: int, point: Mapping[str, float]) -> None:
+        add(curves, step, point)
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Curves, "add", asked)
+        with pytest.raises(SystemExit) as ended:
+            main(["run", "train"])
+    assert ended.value.code == 75
+    assert [path.stem for path in (embedded.root / "runs/train").glob("*/after-*")] == ["after-00000002"]
+    assert main(["run", "train"]) == 0
+    assert len((embedded.root / "data/adapter/curves.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_a_collapse_is_told_everywhere(embedded: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    for key, value in {"method": "sft", "learning_rate": 1.0, "iterations": 9, "stop_early": 1}.items():
+        embedded.change(f"train.{key}", value)
+    assert main(["run", "train"]) == 0
+    manifest = embedded.json("data/adapter/manifest.json")
+    done, kept = manifest["counts"]["iterations"], manifest["counts"]["iterations_kept"]
+    assert kept == done - 2 < 7
+    text = f"stopped after {done} iterations, the weights are those after {kept}"
+    assert text in capsys.readouterr().err
+    run_id = embedded.json("data/training_run.json")["mlflow_run_id"]
+    assert connect().get_run(run_id).data.tags["stopped_early"] == text
+    with (embedded.root / "data/adapter/curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == done
+    assert max(float(rows[-1][f"strayed_{name}"]) for name in ("curvature", "divergence")) > 1
+
+
+def test_a_manifest_says_no_word_of_what_changes_no_weight(embedded: Workspace) -> None:
+    assert main(["run", "train"]) == 0
+    manifest = embedded.json("data/adapter/manifest.json")
+    assert manifest["counts"] == {"examples": 3}
+    assert not {"sample_every", "checkpoints_kept", "stop_early", "stop_after"} & set(manifest["params"])

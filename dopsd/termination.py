@@ -1,0 +1,33 @@
+"""Let a SIGTERM wait until the iteration at hand is done and saved; the process then ends with exit code 75.
+
+75 is EX_TEMPFAIL of sysexits.h: nothing is wrong, run the same again and it goes on. A second SIGTERM changes nothing;
+SIGKILL is for those who cannot wait, and costs the iterations since the last checkpoint.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+EXIT_CODE = 75
+
+
+class Terminated(SystemExit):
+    """Training was asked to end, and has saved where it stands."""
+
+    def __init__(self) -> None:
+        super().__init__(EXIT_CODE)
+
+
+@contextmanager
+def postponed() -> Iterator[Callable[[], bool]]:
+    """Lend a question: was this process asked to end? Beside the main thread, where signals do not arrive, never."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
