@@ -19,8 +19,8 @@ from tasks.pipeline import PLACES
 def costs(cells: Sequence[Cell], out: Path) -> pd.DataFrame:
     """Gather the costs of finished cells.
 
-    Columns: concept, method, learning_rate, train_seed, a column for the seconds of each stage up to train, and the
-    function evaluations prepared, forward, backward.
+    Columns: concept, method, learning_rate, train_seed, a column for the seconds of each stage, and the function
+    evaluations prepared, forward, backward.
     """
     return pd.DataFrame([_row(cell, out) for cell in cells])
 
@@ -38,4 +38,5 @@ def _row(cell: Cell, out: Path) -> dict[str, object]:
     }
     seconds = {f"{stage}_seconds": spent for stage, spent in seconds_of(shared).items()}
     counted = asdict(evaluations(said, num_examples))
-    return about | seconds | {"train_seconds": record.train_seconds} | counted
+    own = {"train_seconds": record.train_seconds, "evaluate_seconds": record.evaluate_seconds}
+    return about | seconds | own | counted

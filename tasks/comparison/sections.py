@@ -23,6 +23,9 @@ _COSTS = (
 )
 
 
+_COST_COLUMNS = (
+    "method", "before, s", "training, s", "scoring, s", "drawn first", "forward", "backward", "in all", "steps to draw",
+)  # fmt: skip
 _REFEREE = (
     "Mean squared difference of their velocities over the student's mean square, on the student's own roll-outs of "
     "prompts and noise that training never saw. The teacher is shown a picture of the concept, one of another concept, "
@@ -52,15 +55,15 @@ def course_section(name: Name, title: str, frame: pd.DataFrame, by: str, about: 
 
 def costs_section(costs: pd.DataFrame, num_steps: int, about: str) -> Section:
     """Say what each method costs before training and in it, and what its model costs to use."""
-    before = [key for key in costs if key.endswith("_seconds") and key != "train_seconds"]
-    head = ["method", "before, s", "training, s", "drawn first", "forward", "backward", "in all", "steps to draw"]
+    own = ["train_seconds", "evaluate_seconds"]
+    before = [key for key in costs if key.endswith("_seconds") and key not in own]
     rows = []
     for method, some in costs.groupby("method", sort=False):
         counted = [float(some[key].mean()) for key in ("prepared", "forward", "backward")]
-        seconds = [_said(_by_concept(some, keys), form=".1f") for keys in (before, ["train_seconds"])]
+        seconds = [_said(_by_concept(some, keys), form=".1f") for keys in (before, own[:1], own[1:])]
         total = counted[0] + counted[1] + 2 * counted[2]
         rows.append([str(method), *seconds, *(f"{number:.0f}" for number in (*counted, total)), str(num_steps)])
-    return Section("cost", "\n\n".join(["## What they cost", about, _COSTS, _markdown(head, rows)]), costs)
+    return Section("cost", "\n\n".join(["## What they cost", about, _COSTS, _markdown(_COST_COLUMNS, rows)]), costs)
 
 
 def referee_section(frame: pd.DataFrame, about: str) -> Section:

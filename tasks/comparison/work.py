@@ -63,9 +63,8 @@ def _work(folder: Path, before: Path | None) -> None:
         _go_on(before / RUNS / "train", folder / RUNS / "train")
     if weak_teacher.is_weak(folder / PLACES["probe"]):
         weak_teacher.accept(folder / PLACES["probe"], folder / RUNS)
-    spent += _seconds("train", folder)
-    run(stage("evaluate"), folder)
-    finish(folder, spent)
+    trained = spent + _seconds("train", folder)
+    finish(folder, train_seconds=trained, evaluate_seconds=_seconds("evaluate", folder))
 
 
 def _go_on(before: Path, here: Path) -> None:

@@ -7,7 +7,7 @@ What is finished stays finished: a cell is done when its record has the digest o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,14 @@ _RECORD = "cell.json"
 
 @dataclass(frozen=True)
 class Record:
-    """What a finished cell cost: processor seconds of training up to it (GPU-seconds where one trained).
+    """What a finished cell cost: processor seconds (GPU-seconds where there is one) of training up to it, of scoring.
 
     What a kill lost is not counted: a training that went on from a checkpoint counts from there.
     """
 
     identity: str
     train_seconds: float
+    evaluate_seconds: float
 
 
 def lay_out_concept(concept: Concept, params: Params, out: Path) -> Path:
@@ -85,9 +86,9 @@ def finished(folder: Path) -> Record | None:
     return record if record and record.identity == identity(folder) else None
 
 
-def finish(folder: Path, train_seconds: float) -> None:
+def finish(folder: Path, *, train_seconds: float, evaluate_seconds: float) -> None:
     """Write a cell's record, last of all."""
-    write_json(folder / _RECORD, {"identity": identity(folder), "train_seconds": round(train_seconds, 2)})
+    write_json(folder / _RECORD, asdict(Record(identity(folder), round(train_seconds, 2), round(evaluate_seconds, 2))))
 
 
 def _about(concept: Concept, params: Params, shared: Path) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Bench:
             if not finished(folder):
                 self.scored.append(folder.name)
                 write_text(folder / PLACES["scores"] / "rows.csv", self.rows(folder).to_csv(index=False))
-                finish(folder, 1.5)
+                finish(folder, train_seconds=1.5, evaluate_seconds=0.5)
 
     def rows(self, folder: Path) -> pd.DataFrame:
         train, far = load(folder).train, float(ord(folder.parent.name))

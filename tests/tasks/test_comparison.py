@@ -86,12 +86,12 @@ def test_a_report_keeps_the_tables_of_earlier_commands(frame: pd.DataFrame, tmp_
 def test_a_backward_counts_as_two_evaluations_and_seconds_are_averaged_by_concept(tmp_path: Path) -> None:
     spent = [
         {"concept": concept, "method": "dopsd", "embed_seconds": 3.0, "probe_seconds": 1.0, "train_seconds": seconds,
-         "prepared": 5, "forward": 8, "backward": 4}
+         "evaluate_seconds": 9.0, "prepared": 5, "forward": 8, "backward": 4}
         for concept, seconds in (("star", 1.0), ("star", 2.0), ("ring", 4.5))
     ]  # fmt: skip
     page = sections.costs_section(pd.DataFrame(spent), 4, "").text
     assert "| dopsd | 4.0 [4.0, 4.0] | 3.0 [" in page
-    assert "| 5 | 8 | 4 | 21 | 4 |" in page
+    assert "| 9.0 [9.0, 9.0] | 5 | 8 | 4 | 21 | 4 |" in page
 
 
 def test_a_concept_without_its_sheet_is_named(tmp_path: Path) -> None:
