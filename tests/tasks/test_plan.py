@@ -95,13 +95,14 @@ def test_outputs_that_are_lost_from_the_cache_are_made_again(workspace: FakeWork
 
 
 def test_what_dvc_gc_took_is_made_again_though_the_run_cache_names_it(workspace: FakeWorkspace) -> None:
+    for size in (3, 8):
+        workspace.change("embed.batch_size", size)
+        workspace.repro("embed")
     workspace.change("embed.batch_size", 3)
-    workspace.repro()
-    workspace.change("embed.batch_size", 8)
     assert plan(workspace.root).rows[2].decision is Decision.CACHED
     subprocess.run([sys.executable, "-m", "dvc", "gc", "--workspace", "--force"], cwd=workspace.root, check=True)
     assert plan(workspace.root).rows[2].decision is Decision.RUN
-    assert workspace.repro()[0] == "embed"
+    assert workspace.repro("embed") == ["embed"]
 
 
 def test_a_run_that_is_killed_leaves_nothing_locked(workspace: FakeWorkspace) -> None:
