@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from tasks import rows
+from tasks import metadata, rows
 from tasks.caption_text import written
 from tasks.duplicates import near, perceptual_hash
 from tasks.folders import sha256_of_bytes, write_bytes, write_manifest
@@ -67,18 +67,30 @@ def _take(file: SourceFile, settings: Ingest, intake: Intake) -> None:
     try:
         data = file.read()
         if file.name.lower().endswith(CAPTION_SUFFIX):
-            _note_caption(file.name, written(data, settings.max_caption_characters), intake)
+            _note_caption(file.name, file.name, written(data, settings.max_caption_characters), intake)
+        elif metadata.is_table(file.name):
+            _note_table(metadata.lines(file.name, data), settings, intake)
         else:
             intake.images.append(_stored(file.name, data, settings, intake.folder))
     except Unusable as refusal:
         intake.refused.append(_set_aside(file.name, data, refusal, intake.folder))
 
 
-def _note_caption(name: str, text: str, intake: Intake) -> None:
-    """Keep a caption until its image is known; raises Unusable where two have the same name."""
-    earlier, _ = intake.captions.setdefault(_key(name), (name, text))
+def _note_caption(image: str, name: str, text: str, intake: Intake) -> None:
+    """Keep a caption until its image is known; raises Unusable where an image has two."""
+    earlier, _ = intake.captions.setdefault(_key(image), (name, text))
     if earlier != name:
         raise Unusable(f"{earlier} is a caption for the same image", "keep one of the two")
+
+
+def _note_table(table: Sequence[metadata.Line], settings: Ingest, intake: Intake) -> None:
+    """Keep the captions of a table; a line that can't be used is set aside by itself."""
+    for line in table:
+        try:
+            image, text = line.caption(settings.max_caption_characters)
+            _note_caption(image, line.name, text, intake)
+        except Unusable as refusal:
+            intake.refused.append(QuarantineRow(line.name, refusal.reason, refusal.mend, None))
 
 
 def _key(name: str) -> str:
