@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tasks.ahead import ahead
 from tasks.shelf import Shelf
 from tasks.store import Store, key_of
 
@@ -155,3 +157,50 @@ def test_a_thousand_hits_take_less_than_a_millisecond_each(tmp_path: Path) -> No
     began = time.process_time()
     assert filled(store, keys) == []
     assert time.process_time() - began < 1
+
+
+def test_what_comes_next_is_read_while_something_is_at_work() -> None:
+    is_read = [threading.Event() for _ in range(5)]
+
+    def prepare(number: int) -> int:
+        is_read[number].set()
+        return 10 * number
+
+    found = []
+    for number, ready in ahead(range(5), prepare):
+        assert is_read[min(number + 2, 4)].wait(timeout=30)
+        found.append((number, ready))
+    assert found == [(number, 10 * number) for number in range(5)]
+
+
+def test_what_cannot_be_read_ends_the_work_there() -> None:
+    def prepare(number: int) -> int:
+        return 10 // (number - 2)
+
+    found = []
+    with pytest.raises(ZeroDivisionError):
+        found += [ready for _, ready in ahead(range(5), prepare)]
+    assert found == []
+
+
+def test_an_entry_is_kept_while_the_next_one_is_made(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def watching(words: Sequence[str]) -> Iterator[bytes]:
+        yield b"first"
+        until = time.monotonic() + 30
+        while store.read(KEYS[0]) is None and time.monotonic() < until:
+            time.sleep(0.01)
+        yield str(store.read(KEYS[0])).encode()
+
+    filled(store, KEYS[:2], watching)
+    assert store.read(KEYS[1]) == b"b'first'"
+
+
+def test_a_disk_that_is_full_ends_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "no space left")
+
+    monkeypatch.setattr(Store, "write", full)
+    with pytest.raises(OSError, match="no space left"):
+        filled(Store(tmp_path), KEYS)
