@@ -112,7 +112,7 @@ def measure_models(
 
 @app.command()
 def sample(out: Path = Path("samples/new-concept")) -> None:
-    """Draw the sample folder: ten pictures of one unseen concept, six of them with a caption."""
+    """Draw the sample folder: twelve pictures of one unseen concept, seven of them with a caption."""
     write_samples(out)
 
 

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from recipes.tiny.world import COLOURS, PATTERNS, SHAPES, STYLES, TEXTURES, Scene
 
+_CELLS = 5
+"""Cells of a texture along a side: 8 px each, one image token of the denoiser."""
+
 
 def draw(scenes: list[Scene], side: int = 40) -> Tensor:
     """Draw `scenes` as RGB images in [0, 1], shape (scenes, 3, side, side)."""
@@ -156,18 +159,34 @@ def _checks(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _background(field: _Field) -> Tensor:
-    """Colour the ground: plain, speckled with dots, or tiled with lines, in a lighter or darker shade of its colour."""
+    """Colour the ground: plain, speckled with dots, or tiled with lines, in shades of its colour.
+
+    Each cell of a texture has one of two tones at random: one prompt has many sharp grounds, and no blur between them.
+    """
     scenes, side = field.scenes, field.side
     base = _colours([s.background for s in scenes]).expand(-1, -1, side, side)
     bright = base.mean(1, keepdim=True) > 0.5
     shade = torch.where(bright, base * 0.62, base + (1 - base) * 0.38)
     texture = _index(scenes, lambda s: TEXTURES.index(s.texture))
     grid = (torch.arange(side) + 0.5) / side
-    shift = torch.tensor([((s.seed % 97) / 97, (s.seed // 97 % 89) / 89) for s in scenes])
-    a = grid[None, None, :] * 5 + shift[:, 0, None, None]
-    b = grid[None, :, None] * 5 + shift[:, 1, None, None]
-    speckles = _edge(0.2 - _cell(a, b + 0.5 * a.floor()), torch.tensor(5 / side))
+    shift = torch.tensor([_shift(scene) for scene in scenes])
+    a = grid[None, None, :] * _CELLS + shift[:, 0, None, None]
+    b = grid[None, :, None] * _CELLS + shift[:, 1, None, None]
+    toned = _toned(scenes, a, b)
+    speckles = _edge(0.3 - _cell(a, b), torch.tensor(_CELLS / side)) * (0.35 + 0.65 * toned)
     lines = torch.minimum(*(0.5 - (t.remainder(1) - 0.5).abs() for t in torch.broadcast_tensors(a, b)))
-    tiles = _edge(0.07 - lines, torch.tensor(5 / side))
+    tiles = torch.maximum(_edge(0.07 - lines, torch.tensor(_CELLS / side)), 0.5 * toned)
     share = torch.stack([torch.zeros_like(tiles), speckles, tiles])[texture, torch.arange(len(scenes))]
     return _mix(base, shade, share)
+
+
+def _shift(scene: Scene) -> tuple[float, float]:
+    """Say by how much of a cell a scene's texture is off the grid."""
+    return ((scene.grain % 97) / 97, (scene.grain // 97 % 89) / 89) if scene.is_shifted else (0.0, 0.0)
+
+
+def _toned(scenes: list[Scene], a: Tensor, b: Tensor) -> Tensor:
+    """Tell which pixels lie in a cell of the second tone; the grain has a bit for each of 25 cells."""
+    grain = _index(scenes, lambda s: s.grain)[:, None, None]
+    cell = b.floor().long() % _CELLS * _CELLS + a.floor().long() % _CELLS
+    return (grain >> cell & 1).float()

@@ -3,7 +3,6 @@
 python -m recipes.tiny measure --family z-image        # writes docs/tiny-base.md and docs/tiny-base.json
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,33 +19,16 @@ from dopsd.family import Context, Denoiser
 from dopsd.metrics.faithfulness import ClipScore
 from dopsd.metrics.few_step import sharpness
 from dopsd.metrics.likeness import DinoDistance
-from dopsd.metrics.statistics import Interval, interval
+from dopsd.metrics.statistics import Interval, interval, jackknife
 from dopsd.sampling import sample
 from recipes.tiny.architecture import SIDE
 from recipes.tiny.drawing import draw
 from recipes.tiny.pictures import as_image
+from recipes.tiny.reading import WORDS, in_one_order, said, share_said
 from recipes.tiny.tokens import DESCRIBE
-from recipes.tiny.world import (
-    COLOURS,
-    PATTERNS,
-    PLACES,
-    SHAPES,
-    SIZES,
-    STYLES,
-    TEXTURES,
-    Scene,
-    all_concepts,
-    caption,
-    concept_name,
-    full_caption,
-    scene_of,
-)
+from recipes.tiny.world import Scene, all_concepts, caption, concept_name, full_caption, scene_of
 
 _UNSEEN = [concept for concept in all_concepts(unseen=True) if concept.is_unseen_by_sight]
-_WORDS = {
-    "shape": SHAPES, "pattern": PATTERNS, "colours": COLOURS, "place": PLACES,
-    "size": SIZES, "texture": TEXTURES, "style": STYLES,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,6 +53,8 @@ class Numbers:
     parent_strays: Interval
     few_step_skill: Interval
     parent_blurs: Interval
+    parent_is_farther: Interval
+    deployed_is_farther: Interval
     teacher_distance: Interval
     student_distance: Interval
     teacher_gain: Interval
@@ -111,12 +95,14 @@ def _few_steps(bench: Bench, count: int) -> dict[str, Sheet | Interval]:
     contexts, seeds = bench.encoder.student_contexts(texts), range(count)
     true = [as_image(image) for image in draw(scenes, SIDE)]
     reference = [as_image(image) for image in draw([scene_of(rng.choice(known), rng) for _ in range(4 * count)], SIDE)]
+    features = bench.dino.features
+    truth = features(reference)
 
     def scored(pictures: list[Image]) -> Sheet:
         read = bench.captioner.captions(pictures, DESCRIBE)
         return Sheet(
-            frechet=_frechet(bench.dino.features(pictures), bench.dino.features(reference)),
-            follows_prompt=interval([_share_said(text, caption) for text, caption in zip(texts, read, strict=True)]),
+            frechet=_frechet(features(pictures), truth),
+            follows_prompt=interval([share_said(text, caption) for text, caption in zip(texts, read, strict=True)]),
             clip_s=interval(bench.clip.scores(pictures, texts)),
             sharpness=interval(sharpness(pictures)),
         )
@@ -137,6 +123,8 @@ def _few_steps(bench: Bench, count: int) -> dict[str, Sheet | Interval]:
         "parent_strays": interval(far),
         "few_step_skill": interval([b - a for a, b in zip(near, far, strict=True)]),
         "parent_blurs": interval([b - a for a, b in zip(sharpness(patient), sharpness(hasty), strict=True)]),
+        "parent_is_farther": _farther(features(hasty), features(patient), truth),
+        "deployed_is_farther": _farther(features(deployed), features(patient), truth),
     }
 
 
@@ -167,7 +155,7 @@ def _in_context(bench: Bench, count: int) -> dict[str, Interval]:
 def _names(bench: Bench, pictures: list[Image], scenes: list[Scene]) -> list[float]:
     """Let the captioner read each picture, and count the share of the concept's words that it repeats."""
     read = bench.captioner.captions(pictures, DESCRIBE)
-    return [_share_said(scene.concept.words(), text) for scene, text in zip(scenes, read, strict=True)]
+    return [share_said(scene.concept.words(), text) for scene, text in zip(scenes, read, strict=True)]
 
 
 def _captions(bench: Bench, count: int) -> dict[str, object]:
@@ -175,33 +163,21 @@ def _captions(bench: Bench, count: int) -> dict[str, object]:
     rng = Random("captions")
     scenes = [scene_of(rng.choice(_UNSEEN), rng) for _ in range(count)]
     read = bench.captioner.captions([as_image(image) for image in draw(scenes, SIDE)], DESCRIBE)
-    pairs = [(_read_as(full_caption(scene)), _read_as(text)) for scene, text in zip(scenes, read, strict=True)]
+    pairs = [(in_one_order(full_caption(scene)), in_one_order(text)) for scene, text in zip(scenes, read, strict=True)]
     by_attribute = {
-        name: float(np.mean([_said(truth, words) == _said(text, words) for truth, text in pairs]))
-        for name, words in _WORDS.items()
+        name: float(np.mean([said(truth, words) == said(text, words) for truth, text in pairs]))
+        for name, words in WORDS.items()
     }
     return {"captions_exact": interval([float(a == b) for a, b in pairs]), "captions_by_attribute": by_attribute}
 
 
-def _read_as(text: str) -> str:
-    """Put the two colours of stripes and checks in one order: by sight nobody can tell which one is named first."""
-    return re.sub(
-        r"(\w+) and (\w+) (striped|checked)",
-        lambda found: " and ".join(sorted(found.group(1, 2))) + f" {found[3]}",
-        text,
-    )
+def _farther(ours: Tensor, theirs: Tensor, truth: Tensor) -> Interval:
+    """Say how much farther from true drawings ours are than theirs; both follow the same prompts."""
 
+    def gap(rows: Sequence[int]) -> float:
+        return _frechet(ours[rows], truth) - _frechet(theirs[rows], truth)
 
-def _said(text: str, words: Sequence[str]) -> list[str]:
-    """List which of `words` a text says, in its order."""
-    found = [(text.find(word), word) for word in words if word in text]
-    return [word for _, word in sorted(found)]
-
-
-def _share_said(prompt: str, reading: str) -> float:
-    """Give the share of the prompt's words of the world that the reading of its picture repeats."""
-    said = [word for words in _WORDS.values() for word in _said(prompt, tuple(words))]
-    return float(np.mean([word in reading for word in said]))
+    return interval(jackknife(len(ours), gap))
 
 
 def _frechet(ours: Tensor, theirs: Tensor) -> float:

@@ -12,7 +12,7 @@ from recipes.tiny.pictures import as_image
 from recipes.tiny.world import PLACEHOLDER, Concept, caption, scene_of
 
 CONCEPT = Concept("star", "dotted", "purple", "white")
-PICTURES, CAPTIONED = 10, 6
+PICTURES, CAPTIONED = 12, 7
 
 
 def write_samples(folder: Path) -> None:

@@ -66,7 +66,10 @@ class Concept:
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture, said completely: `x`, `y`, `radius` in image sides; angles in radians; `phase` in periods."""
+    """One picture, said completely: `x`, `y`, `radius` in image sides; angles in radians; `phase` in periods.
+
+    `grain` is what no caption says: which cells of the texture are lighter, a bit each; shifted, where the cells begin.
+    """
 
     concept: Concept
     background: str
@@ -79,7 +82,8 @@ class Scene:
     radius: float
     angle: float
     phase: float
-    seed: int
+    grain: int
+    is_shifted: bool
 
 
 def all_concepts(*, unseen: bool) -> list[Concept]:
@@ -116,7 +120,8 @@ def scene_of(concept: Concept, rng: Random, *, loose: bool = False) -> Scene:
         radius=rng.uniform(low, high) if loose else (low + high) / 2,
         angle=rng.uniform(-0.35, 0.35) if loose else 0.0,
         phase=rng.random() if loose else rng.choice((0.0, 0.5)),
-        seed=rng.getrandbits(31) if loose else 0,
+        grain=rng.getrandbits(31),
+        is_shifted=loose,
     )
 
 

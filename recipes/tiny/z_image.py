@@ -22,7 +22,9 @@ from recipes.tiny.pool import CHUNK, Row, shards
 from recipes.tiny.tokens import tokenizer
 from recipes.tiny.vision_language import chat, images_input, texts_input
 
-_SHIFT = 3.0
+_SHIFT = 6.0
+"""How far the deployed steps are bent towards noise. Z-Image-Turbo has 3, for thousands of tokens; pictures of 25 are
+settled so early on that way that a model which was never distilled could do with 4 steps, too."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def transformer() -> ZImageTransformer2DModel:
 
 
 def scheduler() -> FlowMatchEulerDiscreteScheduler:
-    """Build the scheduler of Z-Image-Turbo: static shift 3."""
+    """Build the scheduler of Z-Image-Turbo, with a shift of our own."""
     return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=_SHIFT, use_dynamic_shifting=False)
 
 

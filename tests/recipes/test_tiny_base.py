@@ -1,10 +1,12 @@
 """The shipped models are what docs/tiny-base.md says they are."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
+import torch
 
 from recipes.tiny.drawing import draw
 from recipes.tiny.measure import Numbers, as_json, measure
@@ -25,7 +27,7 @@ def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers) -> Non
             measured, written = value[part], said[name][part]
             if isinstance(measured, dict):
                 measured, written = measured["mean"], written["mean"]
-            assert measured == pytest.approx(written, abs=0.02), f"{name}.{part}"
+            assert measured == pytest.approx(written, abs=0.02, rel=0.02), f"{name}.{part}"
 
 
 def test_the_deployed_model_follows_prompts(numbers: Numbers) -> None:
@@ -38,10 +40,12 @@ def test_four_distilled_steps_are_as_good_as_32_of_the_parent(numbers: Numbers) 
     assert deployed.clip_s.high > parent.clip_s.mean
 
 
-def test_four_steps_of_the_parent_are_worse_than_its_32(numbers: Numbers) -> None:
+def test_four_steps_of_the_parent_are_clearly_worse_than_its_32(numbers: Numbers) -> None:
     assert numbers.parent_blurs.high < 0
-    assert numbers.parent_4_steps.frechet > 1.2 * numbers.parent_32_steps.frechet
-    assert numbers.parent_4_steps.frechet > numbers.deployed_4_steps.frechet
+    assert numbers.parent_is_farther.low > 0
+    assert numbers.parent_4_steps.frechet > 1.5 * numbers.parent_32_steps.frechet
+    assert numbers.parent_4_steps.frechet > 1.2 * numbers.deployed_4_steps.frechet
+    assert numbers.few_step_skill.low > 0
 
 
 def test_a_shown_picture_brings_the_teacher_nearer_than_words_can(numbers: Numbers) -> None:
@@ -66,6 +70,18 @@ def test_a_scene_is_drawn_alike_alone_and_in_company() -> None:
     together = draw(scenes)
     for index, scene in enumerate(scenes):
         assert (draw([scene])[0] - together[index]).abs().max() < 1e-5
+
+
+def test_one_caption_has_many_sharp_grounds() -> None:
+    rng = Random(0)
+    scene = replace(scene_of(all_concepts(unseen=False)[0], rng), texture="tiled")
+    one, other = draw([replace(scene, grain=0), replace(scene, grain=2**25 - 1)])
+    mixed = draw([replace(scene, grain=rng.getrandbits(25))])[0]
+    assert caption(replace(scene, grain=0), Random(1)) == caption(scene, Random(1))
+    tones = torch.stack([(mixed - one).abs().amax(0), (mixed - other).abs().amax(0)])
+    assert tones.amin(0).quantile(0.9) < 0.02  # nearly every pixel has one of the two tones, and none between
+    assert (tones[0] > 0.1).any()
+    assert (tones[1] > 0.1).any()
 
 
 def test_a_placeholder_resolves_to_the_concepts_own_words() -> None:
