@@ -17,8 +17,10 @@ from rich.console import Console
 
 from flows import bench, key, plan_table, trigger
 from flows.compare import compare
+from flows.doctor import doctor
 from flows.export import export
 from flows.mistakes import mistakes_told, told
+from flows.serving import down, status, up
 from flows.summary import Outcome, Summary
 from flows.train import train
 from tasks import weak_teacher
@@ -37,6 +39,10 @@ app.add_typer(key.app, name="key")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(bench.app, name="bench")
 app.command()(compare)
+app.command()(up)
+app.command()(down)
+app.command()(status)
+app.command()(doctor)
 app.command()(train)
 app.command()(export)
 

@@ -1,8 +1,11 @@
-"""Triggers on the command line: try a policy on a history, before it decides over GPU hours.
+"""Triggers on the command line: watch a folder, and try a policy on a history before it decides over GPU hours.
 
+dopsd trigger watch inbox --policy triggers/new-images.yaml; dopsd trigger list
 dopsd trigger simulate runs/triggers/new-images/events.jsonl --policy policy.yaml
 """
 
+import fcntl
+import importlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +17,41 @@ from rich.table import Column, Table
 from flows.mistakes import mistakes_told, told
 from tasks.triggers import policy as policies
 from tasks.triggers.events import Fired, history
+from tasks.triggers.journal import EVENTS, TRIGGERS
 from tasks.triggers.simulation import Replay, simulate
+from tasks.triggers.state import after
 
 app = typer.Typer(help="Start runs on new images, by a policy.", no_args_is_help=True)
 
 PolicyFile = Annotated[Path, typer.Option("--policy", metavar="FILE", help="The policy, as YAML.")]
+
+
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where others put images.")],
+    policy: PolicyFile,
+    name: Annotated[str | None, typer.Option(help="Its name; without it, that of the policy file.")] = None,
+    every: Annotated[str, typer.Option(metavar="SPAN", help="How often to look.")] = "5s",
+) -> None:
+    """Watch a folder and start a run when the policy says so, until Ctrl-C; needs the server of `dopsd up`."""
+    with mistakes_told():
+        importlib.import_module("flows.watching").watch(folder, policy, name or policy.stem, every)
+
+
+@app.command(name="list")
+def list_triggers() -> None:
+    """Say where the images of each trigger stand, and which run is under way."""
+    table = Table(
+        "trigger", "", Column("waiting", justify="right"), Column("taken", justify="right"),
+        Column("trained", justify="right"), "run under way", box=None, pad_edge=False, header_style="bold",
+    )  # fmt: skip
+    with mistakes_told():
+        for path in sorted(TRIGGERS.glob(f"*/{EVENTS}")):
+            state = after(history(path).events)
+            counts = [str(len(images)) for images in (state.waiting, state.taken, state.trained)]
+            under_way = state.open_run.run if state.open_run else "-"
+            table.add_row(path.parent.name, "watched" if _is_watched(path) else "not watched", *counts, under_way)
+    Console(highlight=False).print(table if table.rows else "no trigger: `dopsd trigger watch` makes one")
 
 
 @app.command(name="simulate")
@@ -56,3 +89,12 @@ def _show(found: Replay, console: Console) -> None:
 
 def _time(fire: Fired) -> str:
     return fire.at.isoformat(sep=" ", timespec="seconds")
+
+
+def _is_watched(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -1,9 +1,9 @@
 """What a run will learn beside what it knows: files copied out of the inbox, byte for byte as they were validated.
 
     stage(inbox, images, folder / "batches" / "new-images-0007")        the watcher, when a run is due
-    admit(folder / "batches", source / "new-images")                    the run, before its first stage
+    admit(folder / "batches", source / "new-images")                    before the run is asked for
 
-Between the two nobody can change what a run learns, and a batch whose run never came is admitted with the next one.
+Between the two the run is noted; so whatever was noted as taken is what the dataset holds, byte for byte.
 """
 
 import shutil

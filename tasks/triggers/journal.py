@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from tasks.runner import RUNS
 from tasks.triggers.events import Event, history, line
 from tasks.triggers.state import State, after
 
+TRIGGERS = RUNS / "triggers"
 EVENTS = "events.jsonl"
 
 

@@ -1,7 +1,7 @@
 """Watch a folder and start runs by a policy: look, note, decide, stage, ask; every turn may be the last before a crash.
 
     with journal(folder) as history:
-        watch = Watch(policy, history, inbox, starter, folder)
+        watch = Watch("new-images", policy, history, inbox, starter, places)
         while True: watch.turn(datetime.now(UTC))
 
 What was noted is done again after a restart where it may not have been done: asking twice for a run is one run.
@@ -12,14 +12,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
-from tasks.triggers.batches import stage
+from tasks.triggers.batches import admit, stage
 from tasks.triggers.decision import Fire, Wait, decide
 from tasks.triggers.events import Ended, Event, Fired
 from tasks.triggers.inbox import Inbox
 from tasks.triggers.journal import Journal
 from tasks.triggers.policy import Policy
 
-BATCHES = "batches"
 _ASK_AGAIN = timedelta(minutes=1)
 
 
@@ -34,9 +33,17 @@ class Starter(Protocol):
         """Ask for a run; asked twice, it is one run."""
         ...
 
-    def outcome(self, run: str) -> Literal["unknown", "open", "completed", "failed"]:
+    def outcome(self, run: Fired) -> Literal["unknown", "open", "completed", "failed"]:
         """Tell how a run ended; "unknown" where nobody has heard of it."""
         ...
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where batches wait, and the folder below `ingest.source` that they go to."""
+
+    batches: Path
+    source: Path
 
 
 @dataclass
@@ -48,7 +55,7 @@ class Watch:
     journal: Journal
     inbox: Inbox
     starter: Starter
-    folder: Path
+    places: Places
     asked_at: datetime | None = None
 
     def turn(self, now: datetime) -> tuple[list[Event], Fire | Wait]:
@@ -58,8 +65,8 @@ class Watch:
             self._note(event, happened)
         self._follow_up(now, happened)
         decision = decide(self.policy, self.journal.state, now)
-        if isinstance(decision, Fire):
-            self._fire(decision, now, happened)
+        if isinstance(decision, Fire) and not self._fire(decision, now, happened):
+            decision = Wait("a file changed as it was copied: the next look says what it is now")
         return happened, decision
 
     def _note(self, event: Event, happened: list[Event]) -> None:
@@ -71,24 +78,27 @@ class Watch:
         run = self.journal.state.open_run
         if run is None:
             return
-        outcome = self.starter.outcome(run.run)
+        outcome = self.starter.outcome(run)
         if outcome in ("completed", "failed"):
             self._note(Ended(at=now, run=run.run, outcome=outcome), happened)
         elif outcome == "unknown" and (self.asked_at is None or now - self.asked_at >= _ASK_AGAIN):
             self._ask(run, now)
 
-    def _fire(self, decision: Fire, now: datetime, happened: list[Event]) -> None:
-        """Stage the batch, note the run, ask for it; in this order, as each may be the last thing we do."""
+    def _fire(self, decision: Fire, now: datetime, happened: list[Event]) -> bool:
+        """Stage the batch, note the run, ask for it; in this order, as each may be the last thing that we do."""
         name = f"{self.name}-{now:%Y%m%dT%H%M%S}"
         images = [self.journal.state.waiting[image] for image in decision.images]
-        staged = stage(self.inbox, images, self.folder / BATCHES / name)
+        staged = stage(self.inbox, images, self.places.batches / name)
         if staged is None:
-            return  # the next look says what the file is now
+            return False
         run = Fired(at=now, run=name, images=decision.images, reason=decision.reason)
         self._note(run, happened)
         self.inbox.staged(staged)
         self._ask(run, now)
+        return True
 
     def _ask(self, run: Fired, now: datetime) -> None:
-        self.starter.start(run)
+        """Let the batch into the dataset, then ask for the run that learns from it."""
+        admit(self.places.batches, self.places.source)
         self.asked_at = now
+        self.starter.start(run)

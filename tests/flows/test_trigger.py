@@ -1,12 +1,17 @@
-"""`dopsd trigger simulate`: the runs it prints, and what it says of a wrong policy or a wrong line."""
+"""`dopsd trigger`: the runs that it would have started, what it says of mistakes, and where images stand."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
+from tasks.triggers.events import Fired, history
+from tasks.triggers.journal import journal
+from tests.fake_workspace import FakeWorkspace
 
 EVENTS = """\
 {"event": "arrived", "at": "2026-11-21T08:00:00Z", "image": "a"}
@@ -62,3 +67,49 @@ def test_a_wrong_policy_a_missing_history_and_a_wrong_line_are_told(here: Path) 
     (here / "events.jsonl").unlink()
     assert "there is no history events.jsonl" in simulated().stderr
     assert "run_takes" not in simulated("--run-takes", "long").stderr
+
+
+def watched(*more: str) -> Result:
+    return CliRunner().invoke(app, ["trigger", "watch", "inbox", "--policy", "policy.yaml", *more])
+
+
+def test_what_cannot_be_watched_is_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    FakeWorkspace.at(here / "box")
+    monkeypatch.chdir(here / "box")
+    shutil.copy(here / "policy.yaml", here / "box")
+    (here / "box/inbox").mkdir()
+    assert "no Prefect server is known here: `dopsd up` starts one, or set PREFECT_API_URL" in watched().stderr
+    assert "--name is '../up': use letters, digits, - and _" in watched("--name", "../up").stderr
+    assert "write a time span with its units" in watched("--every", "often").stderr
+    for source in ("inbox", "inbox/new", "."):
+        FakeWorkspace(here / "box").change("ingest.source", source)
+        result = watched()
+        assert result.exit_code == 1
+        assert f"inbox and ingest.source of params.yaml ({source}) are one folder, or within" in result.stderr
+
+
+def test_a_source_that_git_holds_is_told_as_workers_would_not_see_what_is_new(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakeWorkspace.at(here)
+    (here / "inbox").mkdir()
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    for words in (["init", "--quiet"], ["add", "photos"]):
+        subprocess.run(["git", *words], cwd=here, check=True)
+    assert "ingest.source of params.yaml (photos) is in git" in watched().stderr
+    FakeWorkspace(here).change("ingest.source", "pictures")
+    assert "no Prefect server is known here" in watched().stderr
+
+
+def test_triggers_are_listed_with_where_their_images_stand(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no trigger" in CliRunner().invoke(app, ["trigger", "list"]).stdout
+    with journal(here / "runs/triggers/new") as written:
+        for said in history(here / "events.jsonl").events:
+            written.append(said)
+        at = written.state.newest
+        assert at is not None
+        written.append(Fired(at=at, run="new-1", images=("a", "c"), reason=""))
+        row = CliRunner().invoke(app, ["trigger", "list"]).stdout.splitlines()[-1]
+        assert row.split() == ["new", "watched", "2", "2", "0", "new-1"]
+    assert "not watched" in CliRunner().invoke(app, ["trigger", "list"]).stdout

@@ -18,13 +18,12 @@ from PIL import Image
 from tasks.sections import Ingest
 from tasks.triggers import inbox as seeing
 from tasks.triggers import watch as watching
-from tasks.triggers.batches import admit
 from tasks.triggers.events import Arrived, Fired, Refused, Withdrawn, history
 from tasks.triggers.inbox import Inbox
 from tasks.triggers.journal import EVENTS, Journal, journal
 from tasks.triggers.policy import Policy
 from tasks.triggers.state import after
-from tasks.triggers.watch import BATCHES, Unreachable, Watch
+from tasks.triggers.watch import Places, Unreachable, Watch
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 EAGER = Policy(min_new_images=1, quiet_for=0, cooldown=0, max_runs_per_day=1000)
@@ -69,10 +68,10 @@ class FakeStarter:
             raise Unreachable("no server")
         self.asked += [] if self.forgets else [run.run]
 
-    def outcome(self, run: str) -> str:
+    def outcome(self, run: Fired) -> str:
         if not self.is_reachable:
             raise Unreachable("no server")
-        return self.ended.get(run, "open" if run in self.asked else "unknown")
+        return self.ended.get(run.run, "open" if run.run in self.asked else "unknown")
 
 
 @dataclass
@@ -95,15 +94,16 @@ class Place:
         folder = self.root / "trigger"
         with journal(folder) as written:
             inbox = Inbox(self.root / "inbox", SETTINGS, folder, self.settled_for_s)
-            yield Watch("new", policy, written, inbox, self.starter, folder)
+            yield Watch(
+                "new", policy, written, inbox, self.starter, Places(folder / "batches", self.root / "source/new")
+            )
 
     def now(self) -> datetime:
         self.clock += 1
         return START + timedelta(seconds=self.clock)
 
-    def admit(self) -> set[str]:
-        """Do what a run does first; gives the files that it then learns from."""
-        admit(self.root / "trigger" / BATCHES, self.root / "source/new")
+    def admitted(self) -> set[str]:
+        """List what a run that begins now learns from."""
         return {str(path.relative_to(self.root / "source/new")) for path in self.root.glob("source/new/**/*.*")}
 
 
@@ -169,12 +169,12 @@ def test_a_run_learns_what_was_there_when_it_was_asked_for_and_the_next_one_the_
         place.put("a.txt", b"corrected")
         watch.turn(place.now())
         assert place.starter.asked == [first]
-        assert place.admit() == {"a.png", "a.txt"}
+        assert place.admitted() == {"a.png", "a.txt"}
         assert (place.root / "source/new/a.txt").read_text() == "one"
         place.starter.ended[first] = "completed"
         watch.turn(place.now())
         assert len(place.starter.asked) == 2
-        assert place.admit() == {"a.png", "a.txt", "b.png"}
+        assert place.admitted() == {"a.png", "a.txt", "b.png"}
         assert (place.root / "source/new/a.txt").read_text() == "corrected"
         place.starter.ended[place.starter.asked[1]] = "completed"
         watch.turn(place.now())
@@ -190,7 +190,7 @@ def test_images_of_a_run_that_failed_are_in_the_next_one(place: Place) -> None:
         watch.turn(place.now())
         assert len(place.starter.asked) == 2
         assert len(watch.journal.state.taken) == 1
-        assert place.admit() == {"a.png"}
+        assert place.admitted() == {"a.png"}
 
 
 def test_what_is_deleted_or_replaced_before_a_run_is_withdrawn_unless_there_is_a_copy(place: Place) -> None:
@@ -258,7 +258,8 @@ def test_killed_anywhere_no_image_is_lost_and_none_is_in_two_completed_runs(
     place: Place, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dice = random.Random(seed)
-    for owner, name in ((watching, "stage"), (seeing, "write_json"), (Journal, "append"), (FakeStarter, "start")):
+    places = [(watching, "stage"), (watching, "admit"), (seeing, "write_json"), (Journal, "append")]
+    for owner, name in (*places, (FakeStarter, "start")):
         monkeypatch.setattr(owner, name, fragile(getattr(owner, name), dice))
     num_kills = 0
     for step in range(25):
@@ -268,7 +269,6 @@ def test_killed_anywhere_no_image_is_lost_and_none_is_in_two_completed_runs(
                 for _ in range(3):
                     watch.turn(place.now())
                     if (run := watch.journal.state.open_run) and dice.random() < 0.5:
-                        place.admit()
                         place.starter.ended[run.run] = dice.choice(("completed", "completed", "failed"))
         except _Killed:
             num_kills += 1
@@ -280,9 +280,8 @@ def test_killed_anywhere_no_image_is_lost_and_none_is_in_two_completed_runs(
     with place.watched() as watch:
         while watch.journal.state.waiting or watch.journal.state.open_run:
             watch.turn(place.now())
-            place.admit()
             place.starter.ended |= {run: "completed" for run in place.starter.asked if run not in place.starter.ended}
-    assert place.admit() == {f"{step}.png" for step in range(25)}
+    assert place.admitted() == {f"{step}.png" for step in range(25)}
     written = history(place.root / "trigger" / EVENTS).events
     done = [
         image

@@ -1,0 +1,111 @@
+"""A trigger at work: look, decide, tell, wait, and again.
+
+watch(Path("inbox"), Path("triggers/new-images.yaml"), "new-images", "5s")          (`dopsd trigger watch`)
+
+What it knows lies in runs/triggers/<name>: stop it, kill it, start it again.
+"""
+
+import importlib
+import os
+import re
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.mistakes import told
+from flows.serving import running
+from tasks import git
+from tasks.params import PARAMS_FILE, Params, load
+from tasks.triggers import policy as policies
+from tasks.triggers.decision import Fire, Wait
+from tasks.triggers.events import Arrived, Ended, Event, Fired, Refused, Withdrawn
+from tasks.triggers.inbox import Inbox
+from tasks.triggers.journal import TRIGGERS, journal
+from tasks.triggers.watch import Places, Starter, Unreachable, Watch
+
+_API = "PREFECT_API_URL"
+
+
+def watch(folder: Path, policy: Path, name: str, every: str) -> None:
+    """Watch `folder` and start a run when the policy says so, for ever; raises ValueError, FileNotFoundError."""
+    params, chosen, pause = load(Path()), policies.load(policy), policies.duration(every).total_seconds()
+    if pause < 1:
+        raise ValueError(f"--every is {every}: looking more than once a second helps nobody")
+    _check(name, folder, params)
+    place = TRIGGERS / name
+    with journal(place) as written:
+        for mistake in written.mistakes:
+            told.print(f"left out: {mistake}", style="yellow", markup=False, soft_wrap=True)
+        places = Places(place / "batches", Path(params.ingest.source) / name)
+        inbox = Inbox(folder, params.ingest, place)
+        _go_on(Watch(name, chosen, written, inbox, _starter(), places), pause)
+
+
+def _check(name: str, folder: Path, params: Params) -> None:
+    """Raise ValueError where a run could see half an upload, or the name cannot be a folder."""
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"--name is {name!r}: use letters, digits, - and _")
+    watched, source = folder.resolve(), Path(params.ingest.source).resolve()
+    if watched.is_relative_to(source) or source.is_relative_to(watched):
+        said = (
+            f"{folder} and ingest.source of {PARAMS_FILE} ({params.ingest.source}) are one folder, or within each other"
+        )
+        raise ValueError(f"{said}: watch another, as runs must not see half an upload")
+    if _is_in_git(source):
+        said = f"ingest.source of {PARAMS_FILE} ({params.ingest.source}) is in git"
+        raise ValueError(f"{said}, where a worker's run would not see new images: name a folder that git ignores")
+
+
+def _is_in_git(folder: Path) -> bool:
+    try:
+        return bool(git.said(Path(), "ls-files", "--", str(folder)))
+    except ValueError:  # no repository, or the folder lies outside of it
+        return False
+
+
+def _starter() -> Starter:
+    """Find the server: the one that the environment names, or the one that was started here."""
+    machine = running(Path())
+    if _API not in os.environ:
+        if machine is None:
+            raise ValueError(f"no Prefect server is known here: `dopsd up` starts one, or set {_API}")
+        os.environ[_API] = machine.api
+    starter: Starter = importlib.import_module("flows.asking").Asking()
+    return starter
+
+
+def _go_on(trigger: Watch, pause_s: float) -> None:
+    """Take turn after turn; tell what happens, and what is waited for when that changes."""
+    last = ""
+    while True:
+        try:
+            happened, decision = trigger.turn(datetime.now(UTC))
+            _tell(happened)
+            said = _said(decision)
+        except Unreachable as error:
+            said = str(error)
+        if said != last:
+            told.print(f"{datetime.now(UTC):%H:%M:%S}  {said}", markup=False, soft_wrap=True)
+        last = said
+        time.sleep(pause_s)
+
+
+def _said(decision: Fire | Wait) -> str:
+    if isinstance(decision, Fire):
+        return f"a run is asked for: {decision.reason}"
+    return decision.reason + (f"; a run is due at {decision.until:%Y-%m-%d %H:%M:%S} UTC" if decision.until else "")
+
+
+def _tell(happened: Iterable[Event]) -> None:
+    events = list(happened)
+    for kind, what in ((Arrived, "arrived"), (Withdrawn, "withdrawn")):
+        if count := sum(isinstance(event, kind) for event in events):
+            told.print(f"  {count} images {what}")
+    for event in events:
+        if isinstance(event, Refused):
+            told.print(f"  {event.file} counts for nothing: {event.reason}", markup=False, soft_wrap=True)
+        if isinstance(event, Fired):
+            told.print(f"  {event.run}: {event.reason}", markup=False)
+        if isinstance(event, Ended):
+            told.print(f"  {event.run} {event.outcome}", markup=False)
