@@ -93,7 +93,8 @@ def rollback(name: str, reason: str, root: Path, *, known: Standing) -> Entry:
             raise ValueError(
                 f"there was no champion of {name} before {now.champion}: `dopsd promote` makes another one"
             )
-        return _move(book, Entry(name, "rollback", line[-2], person(), reason, line[-2], now.challenger))
+        after = _after(now, line[-2], Verdict.PROMOTE)
+        return _move(book, Entry(name, "rollback", line[-2], person(), reason, after.champion, after.challenger))
 
 
 def _after(now: Standing, version: str, verdict: Verdict) -> Standing:

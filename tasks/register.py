@@ -73,7 +73,7 @@ def _facts(name: str, version: str, record: Lineage, judged: Judged, room: Room)
     return Facts(
         record=record,
         entered=registry.entered(name, version),
-        commit=own and own.commit,
+        commit=own.commit if own else None,
         num_captions=Counter(row["source"] for row in read_rows(room.reads["captions"] / CAPTIONS)),
         change=change(root, own, parent) if own and parent else None,
         decision=judged.decision,

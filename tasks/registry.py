@@ -26,7 +26,7 @@ from tasks.tracking import connect
 
 PARENTS = Path("runs/parents")
 RECORD = "record"
-_MOST_TAG_CHARACTERS = 5000
+_MOST_CHARACTERS = 5000
 
 
 def enter(name: str, record: Lineage, adapter: Path, run_id: str) -> str:
@@ -50,7 +50,11 @@ def tag(name: str, version: str, key: str, value: str) -> None:
 
 
 def describe(name: str, version: str, page: str) -> None:
-    """Write what stands on the page of a version, as Markdown."""
+    """Write what stands on the page of a version, as Markdown; its end goes to the record where MLflow has no room."""
+    keep_record(name, version, {"page.md": page})
+    if len(page) > _MOST_CHARACTERS:
+        shown = page[: _MOST_CHARACTERS - 100].rpartition("\n")[0]
+        page = f"{shown}\n\nThe rest is in record/page.md of the run."
     connect().update_model_version(name, version.removeprefix("v"), page)
 
 
@@ -67,7 +71,7 @@ def tags(record: Lineage) -> dict[str, str]:
     said |= {"scores": _means(record.scores)}
     texts = {key: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for key, value in said.items()}
     for key, text in texts.items():
-        assert len(text) <= _MOST_TAG_CHARACTERS, f"the tag {key} is too long for MLflow: {len(text)} characters"
+        assert len(text) <= _MOST_CHARACTERS, f"the tag {key} is too long for MLflow: {len(text)} characters"
     return texts
 
 

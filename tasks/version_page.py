@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dopsd.gate import Decision
+from dopsd.gate import Decision, Reason
 from tasks.folders import sha256_of_json
 from tasks.lineage import Lineage
 
@@ -62,11 +62,17 @@ def _named(rival: str | None) -> str:
 
 
 def _checks(facts: Facts) -> str:
+    """List every check, those that passed last."""
     rows = [
-        [reason.check, reason.against, str(reason.outcome), reason.sentence.partition(": ")[2]]
+        [reason.check, reason.against, str(reason.outcome), _seen(reason), reason.sentence.partition("allowed is ")[2]]
         for reason in sorted(facts.decision.reasons, key=lambda reason: reason.outcome == "passed")
     ]
-    return _table(["check", "against", "", "why"], rows)
+    return _table(["check", "against", "", "difference, prompts", "allowed"], rows)
+
+
+def _seen(reason: Reason) -> str:
+    seen = reason.observed
+    return f"{seen.mean:+.3g} [{seen.low:+.3g}, {seen.high:+.3g}], {seen.count}"
 
 
 def _scores(record: Lineage) -> str:

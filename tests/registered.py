@@ -1,11 +1,10 @@
 """A project with one or two registered versions: real git, real DVC, real MLflow, small data."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
+from dvc.repo import Repo
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -14,6 +13,7 @@ from tasks import runner
 from tasks.folders import write_json, write_rows
 from tasks.lineage import WEIGHTS
 from tasks.pipeline import STAGES, stage
+from tasks.planning.code_record import refresh
 from tasks.version_commit import said
 from tests.fake_workspace import FakeWorkspace
 
@@ -87,10 +87,11 @@ def score(root: Path, *, likeness: float, concept: str = "star") -> None:
 
 def recorded_by_dvc(root: Path) -> None:
     """Let DVC keep what lies there as if the stages had made it."""
-    stages = [row.name for row in STAGES if row.is_cached]
-    dvc = [sys.executable, "-m", "dvc"]
-    subprocess.run([*dvc, "repro", "--quiet", "fingerprint"], cwd=root, check=True)
-    subprocess.run([*dvc, "commit", "--force", "--quiet", *stages], cwd=root, check=True)
+    refresh(root)
+    with Repo(str(root)) as repo:
+        for row in STAGES:
+            if row.is_cached:
+                repo.commit(row.name, force=True)
 
 
 def registered(root: Path) -> None:

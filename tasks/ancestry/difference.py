@@ -12,6 +12,7 @@ from tasks import ledger
 from tasks.ancestry.index import Image, opened
 from tasks.ancestry.records import Record, contents, lines, records
 from tasks.ancestry.tree import aliases, chosen
+from tasks.params import PARAMS_FILE
 from tasks.version_commit import LOCK, RECORD, said
 
 _NAMED = ("parent", "base", "environment_lock", "upstream", "is_weak_teacher_accepted", "is_git_clean")
@@ -77,7 +78,14 @@ def _recaptioned(root: Path, one: Record, two: Record) -> dict[str, Pair]:
 
 def _code(root: Path, one: Record, two: Record) -> list[str]:
     apart = said(
-        root, "diff", "--name-only", one.commit, two.commit, "--", ".", *(f":!{name}" for name in (RECORD, LOCK))
+        root,
+        "diff",
+        "--name-only",
+        one.commit,
+        two.commit,
+        "--",
+        ".",
+        *(f":!{name}" for name in (RECORD, LOCK, PARAMS_FILE)),
     )
     return apart.splitlines()
 

@@ -17,14 +17,14 @@ from tasks.ancestry.records import Record, contents, lines
 
 FILE = Path("runs/ancestry.sqlite")
 SCHEMA = """
-create table dataset (key integer primary key, blob text unique, count integer);
-create table image (
+create table if not exists dataset (key integer primary key, blob text unique, count integer);
+create table if not exists image (
     key integer primary key, id text, sha256 text, source text, looks text, unique (id, sha256, source)
 );
-create index by_sha256 on image (sha256);
-create table member (image integer, dataset integer, primary key (image, dataset)) without rowid;
-create index by_dataset on member (dataset, image);
-create table looks (keys blob, hashes blob);
+create index if not exists by_sha256 on image (sha256);
+create table if not exists member (image integer, dataset integer, primary key (image, dataset)) without rowid;
+create index if not exists by_dataset on member (dataset, image);
+create table if not exists looks (keys blob, hashes blob);
 pragma user_version = 1;
 """
 

@@ -47,6 +47,15 @@ def test_a_run_keeps_texts_beside_its_version(enter: Enter) -> None:
     assert registry.record("dopsd", version, "notes.txt") == "звезда"
 
 
+def test_a_page_that_is_too_long_for_mlflow_is_whole_in_the_record(enter: Enter) -> None:
+    page = "".join(f"line {number}\n" for number in range(2000))
+    registry.describe("dopsd", enter(1), page)
+    shown = connect().get_model_version("dopsd", "1").description
+    assert shown and len(shown) <= 5000
+    assert shown.endswith("record/page.md of the run.")
+    assert registry.record("dopsd", "v1", "page.md") == page
+
+
 def test_aliases_are_moved_together_with_the_mark_of_who_moved_them(enter: Enter) -> None:
     enter(1), enter(2)
     assert aliases.aliases("dopsd") == {"champion": None, "challenger": None}
