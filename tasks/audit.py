@@ -1,0 +1,162 @@
+"""Is the chain of every version whole: from its weights back to its images, its code, its parents and its verdict.
+
+    dopsd audit --strict
+
+Each edge of the chain is looked at by itself; what is broken is named, with what it should have been.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks import aliases, ledger, registry, tracking
+from tasks.ancestry.records import Record, contents, records
+from tasks.ancestry.tree import ancestors, is_rooted
+from tasks.ledger import Entry
+from tasks.lineage import Lineage
+from tasks.pipeline import PLACES, STAGES
+from tasks.stored import Stores, stores
+from tasks.version_commit import LOCK, said, said_if_it_can
+
+_DIGESTED = ("images", "captions", "embeddings")
+_IN_LINEAGE = {"images": "dataset"}
+
+
+@dataclass(frozen=True)
+class Break:
+    """A broken edge: of which version ("-" for the whole), which edge, and what is wrong with it."""
+
+    version: str
+    edge: str
+    wrong: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of a model, from the three places that must agree: git, the ledger, the registry."""
+
+    root: Path
+    model: str
+    records: Mapping[str, Record]
+    decided: Sequence[Entry]
+    tags: Mapping[str, Mapping[str, str]]
+
+
+def audit(root: Path, model: str, *, is_strict: bool) -> list[Break]:
+    """Look at every edge of every version; `is_strict` digests all data anew instead of asking whether it is there."""
+    try:
+        decided = ledger.of_model(ledger.read(root), model)
+    except ValueError as error:
+        return [Break("-", "ledger", str(error))]
+    try:
+        found = Evidence(root, model, records(root, model), decided, registry.versions(model))
+    except ValueError as error:
+        return [Break("-", "record", str(error))]
+    breaks = list(_aliases(found))
+    with stores(root) as known:
+        for version in sorted({*found.records, *found.tags}, key=lambda name: int(name[1:])):
+            breaks += [
+                Break(version, edge, wrong) for edge, wrong in _version(found, version, known, is_strict=is_strict)
+            ]
+    return breaks
+
+
+def _version(found: Evidence, version: str, known: Stores, *, is_strict: bool) -> Iterator[tuple[str, str]]:
+    record = found.records.get(version)
+    if record is None:
+        yield "record", f"no tag model/{found.model}/{version} leads to its commit: register it again inside of git"
+        return
+    if version not in found.tags:
+        yield "registry", "the registry has no such version, and so nobody can load it"
+        return
+    yield from _code(found.root, record)
+    yield from _data(found.root, record, known, is_strict=is_strict)
+    line = ancestors(found.records, version)
+    if not is_rooted(line):
+        yield "parent", f"it descends from {line[-1]}, of which there is no record: the way back to the base is lost"
+    yield from _scores(found, record)
+    yield from _registered(found, record)
+
+
+def _code(root: Path, record: Record) -> Iterator[tuple[str, str]]:
+    """Ask git for the commit of the code, and for every file of the commit of the version."""
+    code = record.lineage["git_commit"]
+    if not code or said_if_it_can(root, "cat-file", "-e", f"{code}^{{tree}}") is None:
+        yield "code", f"git does not have the commit {code} that it was trained at"
+    listed = said_if_it_can(root, "ls-tree", "-r", "--full-tree", "--format=%(objectname) %(path)", record.commit)
+    if listed is None:
+        yield "commit", f"git cannot read the files of {record.commit}"
+        return
+    files = dict(line.split(" ", 1) for line in listed.splitlines())
+    there = contents(root, files, is_read=False)
+    if lost := [path for blob, path in files.items() if blob not in there]:
+        yield "commit", f"git has lost {lost[0]} of {record.commit}"
+
+
+def _data(root: Path, record: Record, known: Stores, *, is_strict: bool) -> Iterator[tuple[str, str]]:
+    """Ask DVC for everything that the stages wrote, and compare with what the record says."""
+    prefix = said(root, "rev-parse", "--show-prefix")
+    text = said_if_it_can(root, "show", f"{record.commit}:{prefix}{LOCK}")
+    if text is None:
+        yield "data", f"its commit holds no {LOCK}: its stages ran without DVC, and nothing brings them back"
+        return
+    outs = {row["path"]: row.get("md5") for stage in _stages(text).values() for row in stage.get("outs", [])}
+    for place in (place for stage in STAGES if stage.is_cached for place in stage.writes):
+        digest = outs.get(PLACES[place])
+        if digest is None:
+            yield place, f"{LOCK} says nothing of {PLACES[place]}"
+        elif place in _DIGESTED and digest != record.lineage[_IN_LINEAGE.get(place, place)]:
+            yield place, f"{LOCK} says {digest}, the record says {record.lineage[_IN_LINEAGE.get(place, place)]}"
+        elif wrong := known.complaint(digest, is_strict=is_strict):
+            yield place, wrong
+
+
+def _stages(text: str) -> Mapping[str, Any]:
+    stages: Mapping[str, Any] = yaml.safe_load(text)["stages"]
+    return stages
+
+
+def _scores(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
+    """Ask for the evaluation, and for the gate's verdict on it."""
+    if not record.lineage["scores"]["models"].get("adapter"):
+        yield "evaluation", "its record holds no scores of the adapter"
+    if registry.record(found.model, record.version, "marks.json") is None:
+        yield "evaluation", "its run has no record/marks.json: no later version can be compared with it"
+    verdicts = [entry.verdict for entry in found.decided if (entry.action, entry.version) == ("decide", record.version)]
+    if not verdicts:
+        yield "verdict", "the gate's decision on it is not in the ledger"
+    elif found.tags[record.version].get("verdict") != verdicts[-1]:
+        told = found.tags[record.version].get("verdict")
+        yield "verdict", f"the ledger says {verdicts[-1]}, its tag says {told}"
+
+
+def _registered(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
+    """Compare what the registry tells with the record, and what it holds with its digest."""
+    tags = found.tags[record.version]
+    wanted = registry.tags(Lineage(**record.lineage)) | {"commit": record.commit}
+    for key in sorted(wanted):
+        if key != "scores" and tags.get(key) != wanted[key]:
+            yield f"tag {key}", f"the registry says {tags.get(key, 'nothing')}, the record says {wanted[key]}"
+    if not tracking.has_run(tracking.connect(), record.run_id):
+        yield "run", f"MLflow does not have the run {record.run_id} that made it"
+    digest = registry.digest_of_weights(found.model, record.version)
+    if digest != record.lineage["adapter"]:
+        yield (
+            "weights",
+            f"they digest to {digest or 'nothing, they are gone'}, the record says {record.lineage['adapter']}",
+        )
+
+
+def _aliases(found: Evidence) -> Iterator[Break]:
+    """Compare the aliases with the last decision."""
+    last, live = found.decided[-1] if found.decided else None, aliases.aliases(found.model)
+    for alias, version in live.items():
+        entered = getattr(last, alias) if last else None
+        if version != entered:
+            yield Break("-", f"alias {alias}", f"it is {version or 'not set'}, the ledger says {entered or 'not set'}")
+    marked = aliases.mark(found.model)
+    if (last.digest if last else None) != marked:
+        yield Break("-", "ledger", f"its last decision is not the one that moved the aliases last ({marked})")

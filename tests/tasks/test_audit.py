@@ -1,0 +1,183 @@
+"""A whole chain passes; with any one edge broken, the audit fails and says which."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tasks import audit as auditing
+from tasks.ancestry.records import records
+from tasks.lineage import WEIGHTS
+from tasks.tracking import connect
+from tasks.version_commit import said
+from tests.registered import two_versions
+
+KEPT = (".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")
+Breaker = Callable[[Path], None]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """Two versions, v2 trained on from v1."""
+    root = tmp_path_factory.mktemp("project")
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # the empty store's
+        two_versions(root)
+    return root
+
+
+@pytest.fixture
+def root(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The project, which is as it was when the test is over."""
+    monkeypatch.chdir(project)
+    for name in KEPT:
+        _copy(project / name, tmp_path / name)
+    yield project
+    for name in KEPT:
+        _copy(tmp_path / name, project / name)
+
+
+def _copy(source: Path, place: Path) -> None:
+    if source.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(source, place)
+    elif source.suffix == ".db":  # open elsewhere: SQLite itself knows how to copy it
+        with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(place)) as other:
+            one.backup(other)
+    else:
+        shutil.copyfile(source, place)
+
+
+def edges(root: Path, *, is_strict: bool = False) -> set[tuple[str, str]]:
+    return {(row.version, row.edge) for row in auditing.audit(root, "dopsd", is_strict=is_strict)}
+
+
+def stored(root: Path, digest: str) -> Path:
+    return root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+
+
+def out(root: Path, version: str, path: str) -> Path:
+    """Find what DVC keeps of an output of a version: the list of its files, or the file."""
+    lock = said(root, "show", f"model/dopsd/{version}:dvc.lock")
+    return stored(root, lock.partition(f"path: {path}\n")[2].partition("md5: ")[2].partition("\n")[0].strip())
+
+
+def lost(path: str) -> Breaker:
+    return lambda root: out(root, "v2", path).unlink()
+
+
+def one_image(root: Path) -> Path:
+    listed = out(root, "v2", "data/images").read_text()
+    name = f'"relpath": "files/{"2" * 32}.png"'
+    assert name in listed
+    return stored(root, listed.partition(name)[0].rpartition('"md5": "')[2][:32])
+
+
+def lost_image(root: Path) -> None:
+    one_image(root).unlink()
+
+
+def rotten(path: Path) -> None:
+    """Change bytes and keep their number and time."""
+    state = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def lost_object(root: Path, name: str) -> None:
+    blob = said(root, "rev-parse", name)
+    (root / ".git/objects" / blob[:2] / blob[2:]).unlink()
+
+
+def artifact(root: Path, name: str, digit: str) -> Path:
+    """Find a file of MLflow's by its name and a text in it."""
+    return next(path for path in sorted((root / "mlruns").rglob(name)) if digit in path.read_bytes().decode("latin-1"))
+
+
+def weights(root: Path) -> Path:
+    return sorted((root / "mlruns").rglob(WEIGHTS), key=lambda path: path.stat().st_mtime_ns)[-1]
+
+
+def tag(key: str, value: str) -> Breaker:
+    return lambda _: connect().set_model_version_tag("dopsd", "2", key, value)
+
+
+def lost_run(root: Path) -> None:
+    connect().delete_run(records(root, "dopsd")["v2"].run_id)
+
+
+def lost_marks(root: Path) -> None:
+    run_id = records(root, "dopsd")["v2"].run_id
+    next((root / "mlruns").rglob(f"{run_id}/artifacts/record/marks.json")).unlink()
+
+
+def edited_ledger(root: Path) -> None:
+    path = root / "ledger.jsonl"
+    path.write_text(path.read_text().replace("passed", "failed", 1))
+
+
+def shorter_ledger(root: Path) -> None:
+    path = root / "ledger.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+
+
+BREAKS: dict[str, tuple[Breaker, set[tuple[str, str]]]] = {
+    "a tag of git": (lambda root: print(said(root, "tag", "-d", "model/dopsd/v2")), {("v2", "record")}),
+    "the tag of the parent": (
+        lambda root: print(said(root, "tag", "-d", "model/dopsd/v1")), {("v1", "record"), ("v2", "parent")},
+    ),
+    "the commit of the code": (lambda root: lost_object(root, "model/dopsd/v2^"), {("v2", "code")}),
+    "a file of the commit": (lambda root: lost_object(root, "model/dopsd/v2:params.yaml"), {("v2", "commit")}),
+    "the list of images": (lambda root: lost_object(root, "model/dopsd/v2:lineage/images.jsonl"), {("v2", "commit")}),
+    "the record": (lambda root: lost_object(root, "model/dopsd/v2:lineage/lineage.json"), {("-", "record")}),
+    "an image": (lost_image, {("v2", "images")}),
+    "the images": (lost("data/images"), {("v2", "images")}),
+    "the captions": (lost("data/captions"), {("v2", "captions")}),
+    "the adapter": (lost("data/adapter"), {("v2", "adapter")}),
+    "the scores": (lost("data/scores"), {("v2", "scores")}),
+    "the marks": (lost_marks, {("v2", "evaluation")}),
+    "a verdict": (tag("verdict", "REJECT"), {("v2", "verdict")}),
+    "a tag of the lineage": (tag("dataset", "0" * 32 + ".dir"), {("v2", "tag dataset")}),
+    "the run": (lost_run, {("v2", "run")}),
+    "the weights": (lambda root: weights(root).unlink(), {("v2", "weights")}),
+    "bytes of the weights": (lambda root: rotten(weights(root)), {("v2", "weights")}),
+    "the version": (
+        lambda _: connect().delete_model_version("dopsd", "2"), {("v2", "registry"), ("-", "alias champion")},
+    ),
+    "an alias": (lambda _: connect().set_registered_model_alias("dopsd", "champion", "1"), {("-", "alias champion")}),
+    "a line of the ledger": (edited_ledger, {("-", "ledger")}),
+    "the end of the ledger": (shorter_ledger, {("-", "alias champion"), ("-", "ledger"), ("v2", "verdict")}),
+}  # fmt: skip
+
+
+def test_a_whole_chain_passes(root: Path) -> None:
+    assert auditing.audit(root, "dopsd", is_strict=True) == []
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_each_edge_that_breaks_is_named(root: Path, name: str) -> None:
+    breaks, wanted = BREAKS[name]
+    breaks(root)
+    assert edges(root) == wanted
+
+
+def test_only_reading_every_byte_finds_a_byte_that_changed(root: Path) -> None:
+    rotten(one_image(root))
+    assert edges(root) == set()
+    assert edges(root, is_strict=True) == {("v2", "images")}
+
+
+def test_the_remote_stands_in_for_the_cache(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = root / ".dvc/config.local"
+    config.write_text(f"[core]\n    remote = far\n['remote \"far\"']\n    url = {tmp_path / 'far'}\n")
+    shutil.copytree(root / ".dvc/cache", tmp_path / "far")
+    lost_image(root)
+    assert edges(root, is_strict=True) == set()
+    config.unlink()
