@@ -1,0 +1,112 @@
+"""The questions of docs/lineage.md, asked of a project with two versions as the page asks them."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from flows.cli import app
+from tasks.version_commit import said
+from tests.registered import commit, two_versions
+
+PAGE = Path(__file__).parents[2] / "docs" / "lineage.md"
+SAMPLE = Path("samples/new-concept/star-01.png")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # the empty store's
+        two_versions(root)
+    (root / SAMPLE).parent.mkdir(parents=True)
+    shutil.copyfile(PAGE.parents[1] / SAMPLE, root / SAMPLE)
+    commit(root)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+
+
+def dopsd(*words: str) -> Result:
+    return CliRunner().invoke(app, words)
+
+
+def test_every_command_of_the_page_answers(project: Path) -> None:
+    commands = [line.strip() for line in PAGE.read_text().splitlines() if line.startswith("    ")]
+    assert len(commands) == 12
+    before = said(project, "rev-parse", "--abbrev-ref", "HEAD")
+    for command in commands:
+        program, *words = shlex.split(command)
+        if program == "dopsd":
+            result = dopsd(*words)
+            assert (result.exit_code, bool(result.output)) == (0, True), (command, result.output)
+        else:
+            program = [sys.executable, "-m", "dvc"] if program == "dvc" else [program]  # type: ignore[assignment]
+            subprocess.run([*program, *words], check=True)
+    said(project, "checkout", "--quiet", before)
+
+
+def test_the_champion_is_told_with_who_decided_that() -> None:
+    log = json.loads(dopsd("champion", "--log", "--json").stdout)
+    assert [(row["champion"], row["verdict"], row["by"]) for row in log[:2]] == [
+        ("v1", "PROMOTE", "gate"), ("v2", "PROMOTE", "gate"),
+    ]  # fmt: skip
+    assert "v2  since 20" in dopsd("champion").stdout
+    assert json.loads(dopsd("champion", "--at", log[0]["at"], "--json").stdout)["champion"] in ("v1", "v2")
+    assert dopsd("champion", "--at", "2001-01-01").stdout == "nobody\n"
+    assert json.loads(dopsd("champion", "--at", "2001-01-01", "--json").stdout) is None
+    assert "is no time" in dopsd("champion", "--at", "yesterday").stderr
+
+
+def test_promoting_and_rolling_back_move_the_alias_and_say_why() -> None:
+    assert dopsd("promote", "v1", "--reason", "its look").exit_code == 0
+    assert "its look" in dopsd("champion").stdout
+    assert "v1 is champion already" in dopsd("promote", "v1", "--reason", "again").stderr
+    assert dopsd("rollback").exit_code == 0
+    assert json.loads(dopsd("champion", "--json").stdout)["champion"] == "v2"
+    assert dopsd("audit", "--strict").exit_code == 0
+
+
+def test_a_version_shows_its_images_its_parent_and_its_heirs() -> None:
+    shown = dopsd("lineage", "v1").stdout
+    for told in ("v1  PROMOTE", "0.png", "1.png", "base", "descendants", "v2  PROMOTE  champion"):
+        assert told in shown
+    found = json.loads(dopsd("lineage", "champion", "--json").stdout)
+    assert [image["source"] for image in found["added"]] == ["2.png"]
+    assert found["ancestors"] == ["v1", "base"]
+    assert "name a version, or an image" in dopsd("lineage").stderr
+
+
+def test_an_image_leads_to_what_serves() -> None:
+    found = json.loads(dopsd("lineage", "--image", "0" * 32, "--json").stdout)
+    assert (found["trained"], found["aliases"]) == (["v1", "v2"], {"champion": "v2"})
+    shown = dopsd("lineage", "--image", "2" * 64).stdout
+    assert "2.png (same bytes)" in shown
+    assert "champion: v2" in shown
+    assert "in no dataset" in dopsd("lineage", "--image", str(SAMPLE)).stdout
+
+
+def test_the_difference_of_two_versions_is_what_was_changed() -> None:
+    shown = dopsd("model", "diff", "v1", "v2").stdout
+    for told in ("v1 -> v2", "images +1", "2.png", "train.parent  base -> v1", "code: 0 files differ"):
+        assert told in shown, shown
+
+
+def test_a_broken_chain_ends_with_exit_code_one(project: Path) -> None:
+    tag = said(project, "rev-parse", "model/dopsd/v1")
+    said(project, "tag", "-d", "model/dopsd/v1")
+    result = dopsd("audit")
+    said(project, "tag", "model/dopsd/v1", tag)
+    assert result.exit_code == 1
+    assert "parent" in result.stdout
+    assert json.loads(dopsd("audit", "--json").stdout) == []
