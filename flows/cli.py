@@ -15,7 +15,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows import bench, key, plan_table, trigger
+from flows import bench, key, lineage, plan_table, trigger
+from flows.audit import audit
+from flows.champion import champion, promote, rollback
 from flows.compare import compare
 from flows.doctor import doctor
 from flows.export import export
@@ -38,6 +40,9 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 app.add_typer(key.app, name="key")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(bench.app, name="bench")
+app.add_typer(lineage.model, name="model")
+for command in (champion, promote, rollback, lineage.lineage, audit):
+    app.command()(command)
 app.command()(compare)
 app.command()(up)
 app.command()(down)
