@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parent.parent
-_TYPED_BY_A_TEST = {"incremental.md": "tests/flows/test_continual_tuning.py"}
+_TYPED_BY_A_TEST = {
+    "incremental.md": "tests/flows/test_continual_tuning.py",
+    "lineage.md": "tests/flows/test_lineage.py",
+}
 _PAGES = [_ROOT / "README.md", _ROOT / "CONTRIBUTING.md", *sorted((_ROOT / "docs").glob("*.md"))]
 _PROGRAMS = "make|dopsd|dvc|mlflow|prefect|python|pytest|torchrun|hf|git|ruff|mypy"
 _COMMAND = re.compile(rf"^(?: {{4}}|\t)(?:\$ )?((?:\w+=\S+ )*(?:{_PROGRAMS}) .*)$")
