@@ -7,11 +7,13 @@ of many it is taken that none was ever seen.
 """
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from tasks.caption_text import written
+from tasks.metadata import is_table, lines
 from tasks.picture import Limits, Unusable, decoded
 from tasks.planning.count import Certainty
 from tasks.planning.foreseen import Foreseen
@@ -74,19 +76,36 @@ def _certainty(
 
 
 def _captions(folder: Path, old: Files, new: Files, settings: Ingest) -> Callable[[str, ImageRow | None], str | None]:
-    """Give a function that says the caption of a picture: as it was, or as it stands in the file beside it."""
+    """Give a function that says the caption of a picture: as it was, or as it stands beside it or in a table."""
     before, beside = ({_stem(name): name for name in files if name.endswith(".txt")} for files in (old, new))
+    tables = {name: digest for name, digest in new.items() if is_table(name)}
+    is_told_anew = tables != {name: digest for name, digest in old.items() if is_table(name)}
+    told = {stem: text for name in sorted(tables, reverse=True) for stem, text in _table(folder, name, settings)}
 
     def caption(name: str, was: ImageRow | None) -> str | None:
         text, earlier = beside.get(_stem(name), ""), before.get(_stem(name), "")
-        if was and was.source == name and old.get(earlier) == new.get(text):
+        if was and was.source == name and old.get(earlier) == new.get(text) and not is_told_anew:
             return was.caption
-        try:
-            return (text and written((folder / text).read_bytes(), settings.max_caption_characters)) or None
-        except Unusable:
-            return None
+        return (_text(folder / text, settings) if text else told.get(_stem(name))) or None
 
     return caption
+
+
+def _text(path: Path, settings: Ingest) -> str:
+    """Read a caption; "" for one that will be set aside."""
+    try:
+        return written(path.read_bytes(), settings.max_caption_characters)
+    except Unusable:
+        return ""
+
+
+def _table(folder: Path, name: str, settings: Ingest) -> Iterator[tuple[str, str]]:
+    """Read what pictures a table names, and their captions, leaving out what will be set aside."""
+    with suppress(Unusable):
+        for line in lines(name, (folder / name).read_bytes()):
+            with suppress(Unusable):
+                picture, text = line.caption(settings.max_caption_characters)
+                yield _stem(picture), text
 
 
 def _looked_at(names: Sequence[str], folder: Path, settings: Ingest) -> dict[str, str]:
@@ -119,7 +138,7 @@ def _is_packed(name: str) -> bool:
 
 
 def _is_picture(name: str) -> bool:
-    return not name.lower().endswith(".txt") and not _is_packed(name)
+    return not (name.lower().endswith(".txt") or _is_packed(name) or is_table(name))
 
 
 def _pack(source: str) -> str:

@@ -160,6 +160,7 @@ def flip(path: Path) -> None:
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
 
+TABLE = '{"file_name": "4.png", "text": "[V] from a table"}'
 CHANGES: Mapping[str, tuple[Callable[[World], None], Count | None, Count | None]] = {
     "nothing": (lambda world: None, None, None),
     "two images": (adds("x.png", "y.png"), Count(2, 3), Count(2, 6)),
@@ -169,6 +170,7 @@ CHANGES: Mapping[str, tuple[Callable[[World], None], Count | None, Count | None]
     "an image replaced by one of the same name and size": (replaces, Count(1, 2), Count(1, 5)),
     "a caption edited": (writes("photos/1.txt", "another [V]"), Count(0, 3), Count(1, 5)),
     "a caption added": (writes("photos/5.txt", "a new [V]"), Count(0, 2), Count(1, 5)),
+    "a table of captions": (writes("photos/metadata.jsonl", TABLE), Count(0, 2), Count(1, 5)),
     "a caption removed": (removes("photos/1.txt"), Count(1, 3), Count(1, 5, "at most")),
     "a caption that cannot be used": (writes("photos/1.txt", "\0"), Count(1, 3), Count(1, 5, "at most")),
     "a file that is no image": (writes("photos/x.png", "x"), Count(0, 3), Count(0, 6)),
