@@ -54,13 +54,17 @@ class Guard:
         return cls(training.stop_early, contexts, before, _floors(denoiser, contexts, before))
 
     def strayed(self, denoiser: Denoiser, iteration: int) -> dict[str, float]:
-        """Say how far each signal has gone, in units of its floor; empty where no check is due."""
+        """Say how far each signal has gone, in units of its floor; empty where no check is due.
+
+        Curvature has a sign: a path that became straighter is no loss, as for the gate.
+        """
         if not self.every or iteration % self.every:
             return {}
         _, *shape = self.before[0].latents.shape
         steps = len(self.before[0].velocities)
         now = [_rolled(denoiser, self.contexts, noise, shape, steps) for noise in _NOISES]
-        gone = {name: abs(fmean(found)) for name, found in _differences(now, self.before).items()}
+        gone = {name: fmean(found) for name, found in _differences(now, self.before).items()}
+        gone |= {name: abs(gone[name]) for name in ("sharpness", "contrast")}
         gone["divergence"] = _divergence(denoiser, self.contexts, self.before)
         return {name: gone[name] / floor for name, floor in self.floors.items()}
 

@@ -1,6 +1,6 @@
 """Tune a model on a folder of embedded entries, with torch and Hugging Face alone: no project, no DVC, no MLflow.
 
-    python -m dopsd.tuning --entries data/embeddings/entries --base models/tiny-z-image --out tuned --iterations 40
+    python -m dopsd.tuning --entries data/embeddings/entries --base models/tiny-z-image --out tuned --iterations 5
 
 Every key of dopsd.recipe.Training is an option. `dopsd train --entries` does the same. What was killed goes on from its
 last checkpoint when it is run again.
