@@ -36,7 +36,7 @@ def test_a_changed_line_is_named(ledger: Path, number: int) -> None:
     ledger.write_text("".join(lines))
     with pytest.raises(ValueError, match=f"line {number} was changed"):
         read(ledger.parent)
-    with pytest.raises(ValueError, match="put back ledger.jsonl"), held(ledger.parent):
+    with pytest.raises(ValueError, match=r"put back ledger\.jsonl"), held(ledger.parent):
         pass
 
 
