@@ -16,11 +16,12 @@ from typing import IO
 
 
 @contextmanager
-def held(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock `path`; where another process does, say on stderr that we wait for `what`, and wait."""
+def held(path: Path, what: str = "") -> Iterator[None]:
+    """Hold the lock `path`; where another process does, say on stderr that we wait for `what`, if that is said."""
     with _opened(path) as file:
         if not _taken(file):
-            print(f"  waiting for {what} (process {path.read_text()})", file=sys.stderr, flush=True)
+            if what:
+                print(f"  waiting for {what} (process {path.read_text()})", file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         _sign(file)
         yield

@@ -13,16 +13,16 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_starter() -> None:
+def end_with_starter(by: signal.Signals = signal.SIGTERM) -> None:
     """Ask Linux to end this process with its starter; where there is no such request (macOS), Ctrl-C still does."""
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
     if os.getppid() == 1:
         sys.exit("the process that started this one is gone")
 
 
 if __name__ == "__main__":
-    end_with_starter()
+    end_with_starter(by=signal.SIGKILL)  # asked to end, Prefect first tells its server, for minutes if that is gone too
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -84,7 +84,7 @@ def _begin_where_others_ended(root: Path) -> None:
 
 
 def _only_recorder(recorded: Path) -> AbstractContextManager[None]:
-    return held(recorded.with_name("recorded.lock"), "another run to record what it came to")
+    return held(recorded.with_name("recorded.lock"))
 
 
 def _copy(source: Path, place: Path) -> None:

@@ -3,23 +3,26 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
 
+from tasks.flight import alone
 from tasks.folders import read_json, write_json
 from tasks.params import load
+from tasks.pipeline import stage
 from tasks.planning.selection import Selection
 from tasks.request import digest
+from tasks.runner import history
 from tasks.workspace import environment, is_lent, left_out, record, workspace
 from tests.fake_workspace import FakeWorkspace
 from tests.repository import commit, committed, git, photographed
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeWorkspace]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
     """A repository whose models and photos git does not hold, of somebody who never told git their name."""
     (tmp_path / "nobody").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
@@ -101,6 +104,24 @@ def test_two_with_other_params_at_once_do_not_see_each_other(home: FakeWorkspace
     assert not (home.root / "data").exists()
     with workspace(home.root) as third:  # what was made there is in the cache of all
         assert FakeWorkspace(third).repro("caption") == []
+
+
+def test_a_stage_with_the_same_inputs_runs_once_in_all_workspaces(home: FakeWorkspace) -> None:
+    fingerprinted = [sys.executable, "-m", "tasks.planning.fingerprint"]
+
+    def bring_up_to_date(root: Path) -> None:
+        subprocess.run(fingerprinted, cwd=root, check=True)
+        with alone(stage("ingest"), root):
+            FakeWorkspace(root).repro("--single-item", "ingest")
+
+    with workspace(home.root) as one, workspace(home.root) as other:
+        threads = [threading.Thread(target=bring_up_to_date, args=(root,)) for root in (one, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [row["stage"] for row in history(home.root)] == ["ingest"]
+        assert read_json(one / "data/images/images.json") == read_json(other / "data/images/images.json")
 
 
 def test_a_workspace_begins_where_the_last_one_ended(home: FakeWorkspace) -> None:
