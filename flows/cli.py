@@ -8,7 +8,9 @@ Exit codes: 0 done (a rejected adapter is a result, too), 1 a mistake or a faile
 
 import importlib
 import json
+import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +23,8 @@ from flows.champion import champion, promote, rollback
 from flows.compare import compare
 from flows.doctor import doctor
 from flows.export import export
+from flows.flown import asked_now, flown
+from flows.isolated import run_isolated
 from flows.mistakes import mistakes_told, told
 from flows.serving import down, status, up
 from flows.summary import Outcome, Summary
@@ -62,6 +66,7 @@ StageName = Annotated[str, typer.Argument(help=f"One of {', '.join(row.name for 
 def main() -> None:
     """Run the command line; a user's mistake ends with one message that says what to do."""
     settle()
+    logging.getLogger("dvc").setLevel(logging.WARNING)  # its remarks go to stdout, where --json promises JSON alone
     app()
 
 
@@ -95,9 +100,13 @@ def run(
     accept_stale: Annotated[bool, typer.Option(help="Go on from stale inputs; what comes of it is marked.")] = False,
     accept_weak_teacher: Annotated[bool, typer.Option(help="Train though the probe advises against it.")] = False,
     parent: Annotated[str | None, typer.Option(metavar="base|champion|vN", help="What to train on from.")] = None,
+    isolated: Annotated[bool, typer.Option(help="Run the last commit in a workspace of its own.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Do what is to be done, from new images to a registered adapter; nothing to do is soon told."""
+    if isolated:
+        _isolated()
+    asked = asked_now()
     with mistakes_told(), only_writer(ROOT):
         _choose(parent)
         sources(load(ROOT), ROOT)
@@ -108,11 +117,12 @@ def run(
         if found.is_idle:
             if not found.is_code_recorded:
                 refresh(ROOT)
-            outcomes = [Outcome(row.name, "cached", 0.0) for row in (*found.upstream, *found.rows)]
+            summary = Summary.of([Outcome(row.name, "cached", 0.0) for row in (*found.upstream, *found.rows)], ROOT)
             told.print("nothing to do: all stages are up to date")
         else:
-            outcomes = _flow(selection, accept_weak_teacher=accept_weak_teacher)
-    _end(Summary.of(outcomes, ROOT), as_json=as_json)
+            fly = partial(_flow, selection, accept_weak_teacher=accept_weak_teacher)
+            summary = flown(ROOT, selection, accept_weak_teacher=accept_weak_teacher, asked=asked, fly=fly)
+    _end(summary, as_json=as_json)
 
 
 @app.command(name="stage")
@@ -141,6 +151,13 @@ def sample(
         out.parent.mkdir(parents=True, exist_ok=True)
         drawn.save(out)
     told.print(f"{out}: {adapter.name if adapter else 'base'}, {params.train.num_steps} steps, seed {seed}")
+
+
+def _isolated() -> None:
+    """Do in a workspace of its own what this command line says without --isolated."""
+    with mistakes_told():
+        arguments = [word for word in sys.argv[1:] if word != "--isolated"]
+        raise typer.Exit(run_isolated(ROOT, arguments))
 
 
 def _choose(parent: str | None) -> None:
@@ -185,7 +202,7 @@ def _end(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary.as_json()))
     last = summary.outcomes[-1].status
-    if last == "refused":
+    if last == "refused" and not summary.is_joined:
         told.print(
             f"{weak_teacher.report(ROOT / PLACES['probe'])}\ntrain all the same with --accept-weak-teacher",
             soft_wrap=True,

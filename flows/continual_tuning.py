@@ -1,9 +1,10 @@
 """The main flow: every stage in turn, stopping where one fails or the teacher is refused.
 
-dopsd run            (or a worker, from the deployment in prefect.yaml)
+dopsd run            (a worker runs it by flows/deployed.py, in a workspace of its own)
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
@@ -26,13 +27,26 @@ def continual_tuning(
 
     The state holds what became of each stage that had its turn, and is named after the last one where that ended early.
     """
+    return ended(turns(selection, accept_weak_teacher=accept_weak_teacher))
+
+
+def turns(selection: Selection, *, accept_weak_teacher: bool) -> list[Outcome]:
+    """Give every stage its turn, within a flow; tells what became of each until one fails or is refused."""
     outcomes: list[Outcome] = []
     for stage in (*selection.upstream, *selection.chosen):
         outcomes.append(_turn(stage, selection, accept_weak_teacher=accept_weak_teacher))
-        if outcomes[-1].status == "failed":
-            return Failed(message=f"{stage.name} failed", data=outcomes)
-        if outcomes[-1].status == "refused":
-            return Completed(name="Refused", message=f"{stage.name} refused to go on", data=outcomes)
+        if outcomes[-1].status in ("failed", "refused"):
+            break
+    return outcomes
+
+
+def ended(outcomes: Sequence[Outcome]) -> State[list[Outcome]]:
+    """Say in Prefect's words how a run ended."""
+    last = outcomes[-1]
+    if last.status == "failed":
+        return Failed(message=f"{last.name} failed", data=outcomes)
+    if last.status == "refused":
+        return Completed(name="Refused", message=f"{last.name} refused to go on", data=outcomes)
     return Completed(data=outcomes)
 
 

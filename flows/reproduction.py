@@ -31,13 +31,20 @@ def reproduce(name: str, *, is_forced: bool, is_upstream_stale: bool = False) ->
     refresh(Path())
     command = [sys.executable, "-m", "tasks.process", "dvc", "repro", "--single-item", name]
     command += ["--force"] if is_forced else []
-    log, known = RUNS / name / "dvc.log", len(history(Path()))
+    log, known = RUNS / name / "dvc.log", _times_run(name)
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = _environment(is_upstream_stale=is_upstream_stale)
-    with log.open("wb") as remarks, _child(command, environment, remarks.fileno()) as child:
-        if child.wait() != 0:
-            raise StageFailed(f"{name} failed; `dopsd stage {name}` tries it alone, runs/{name} has what is known")
-    return len(history(Path())) > known
+    with log.open("wb") as remarks, child(command, environment, stdout=remarks.fileno()) as dvc:
+        if dvc.wait() != 0:
+            known_at = (RUNS / name).readlink() if (RUNS / name).is_symlink() else RUNS / name
+            raise StageFailed(f"{name} failed; `dopsd stage {name}` tries it alone, {known_at} has what is known")
+    return _times_run(name) > known
+
+
+def _times_run(name: str) -> int:
+    """Count the runs of a stage in the current folder; other workspaces write into the same history."""
+    here = str(Path().resolve())
+    return sum(row["stage"] == name and row.get("workspace") == here for row in history(Path()))
 
 
 def _environment(*, is_upstream_stale: bool) -> Mapping[str, str]:
@@ -47,21 +54,23 @@ def _environment(*, is_upstream_stale: bool) -> Mapping[str, str]:
 
 
 @contextmanager
-def _child(command: Sequence[str], environment: Mapping[str, str], stdout: int) -> Iterator[subprocess.Popen[bytes]]:
+def child(
+    command: Sequence[str], environment: Mapping[str, str], root: Path = Path(), stdout: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Lend a process in a group of its own; none of the group is left when the block ends, or when we are killed."""
-    child = subprocess.Popen(command, env=environment, stdout=stdout, process_group=0)
+    process = subprocess.Popen(command, env=environment, cwd=root, stdout=stdout, process_group=0)
     try:
-        yield child
+        yield process
     finally:
-        if child.poll() is None:
-            _end(child)
+        if process.poll() is None:
+            _end(process)
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """Ask the whole group to stop, and insist after a while."""
-    os.killpg(child.pid, signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     try:
-        child.wait(_PATIENCE_S)
+        process.wait(_PATIENCE_S)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

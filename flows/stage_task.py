@@ -14,6 +14,7 @@ from prefect.states import Completed
 from flows.reproduction import reproduce
 from flows.summary import Outcome, Status
 from tasks import weak_teacher
+from tasks.flight import alone
 from tasks.params import load
 from tasks.pipeline import PLACES, Stage
 from tasks.planning.plan import plan
@@ -53,8 +54,9 @@ def _done(stage: Stage, selection: Selection) -> Status:
         return "stale"
     if row.is_idle:
         return "cached"
-    forced = stage in selection.forced
-    return "ran" if reproduce(stage.name, is_forced=forced, is_upstream_stale=bool(found.stale)) else "cached"
+    with alone(stage, Path()):
+        forced = stage in selection.forced
+        return "ran" if reproduce(stage.name, is_forced=forced, is_upstream_stale=bool(found.stale)) else "cached"
 
 
 def _is_refused(*, accept_weak_teacher: bool) -> bool:

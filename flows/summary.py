@@ -5,7 +5,7 @@ summary.show(Console(stderr=True)), summary.as_json()
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +15,12 @@ from rich.text import Text
 
 from tasks.folders import read_json
 from tasks.pipeline import PLACES
+from tasks.workspace import is_lent
 
-Status = Literal["ran", "cached", "refused", "failed", "stale"]
+Status = Literal["ran", "joined", "cached", "refused", "failed", "stale"]
 _STATUS_STYLES: Mapping[Status, str] = {
     "ran": "green",
+    "joined": "green",
     "cached": "dim",
     "refused": "yellow",
     "failed": "red",
@@ -44,14 +46,33 @@ class Summary:
     outcomes: Sequence[Outcome]
     record: Mapping[str, Any] | None
     scores: Mapping[str, Any] | None
+    is_joined: bool = False
+    is_kept: bool = True
+    """Whether the folders that the stages wrote stay after the run."""
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome], root: Path) -> "Summary":
         """Gather what the workspace holds after a run that ended with `outcomes`."""
-        if any(outcome.status in ("refused", "failed") for outcome in outcomes):
+        if not cls(outcomes, None, None).is_done:
             return cls(outcomes, None, None)
         record, scores = root / PLACES["version"] / "version.json", root / PLACES["scores"] / "scores.json"
-        return cls(outcomes, _read(record), _read(scores))
+        return cls(outcomes, _read(record), _read(scores), is_kept=not is_lent(root))
+
+    @classmethod
+    def joined(cls, landed: Mapping[str, Any]) -> "Summary":
+        """Take what another run came to, as its `landed` told it: what ran there did not run here."""
+        outcomes = [Outcome(**row) for row in landed["outcomes"]]
+        outcomes = [replace(row, status="joined", seconds=0.0) if row.status == "ran" else row for row in outcomes]
+        return cls(outcomes, landed["record"], landed["scores"], is_joined=True, is_kept=False)
+
+    def landed(self) -> dict[str, Any]:
+        """Give all of it as JSON, for those who asked for the same."""
+        return {"outcomes": [asdict(row) for row in self.outcomes], "record": self.record, "scores": self.scores}
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether every stage came to its end."""
+        return not any(outcome.status in ("refused", "failed") for outcome in self.outcomes)
 
     def as_json(self) -> dict[str, object]:
         """Give what `dopsd run --json` prints; version and verdict are null where the run ended before."""
@@ -66,6 +87,8 @@ class Summary:
             console.print(_scores(self.scores["models"]))
         if self.record is not None:
             _show_verdict(self.record, console)
+            where = f"{PLACES['scores']}/grid.png" if self.is_kept else f"MLflow run {self.record['mlflow_run_id']}"
+            console.print(f"pictures  {where}", highlight=False)
 
     def _stages(self) -> Table:
         seconds = Column("seconds", justify="right")
@@ -103,4 +126,3 @@ def _show_verdict(record: Mapping[str, Any], console: Console) -> None:
     for reason in record["reasons"]:
         if reason["outcome"] != "passed":
             console.print(f"  {reason['sentence']}", highlight=False)
-    console.print(f"pictures  {PLACES['scores']}/grid.png", highlight=False)

@@ -3,13 +3,11 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.testing.utilities import prefect_test_harness
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
@@ -19,13 +17,6 @@ from tasks.pipeline import STAGES
 from tests.fake_workspace import FAIL, WEAK, FakeWorkspace
 
 ALL = [row.name for row in STAGES]
-
-
-@pytest.fixture(scope="session")
-def prefect() -> Iterator[None]:
-    """A server for all tests of the session."""
-    with prefect_test_harness(server_startup_timeout=240):
-        yield
 
 
 @pytest.fixture(scope="module")
