@@ -20,22 +20,22 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[train.Question]:
     return questions
 
 
-def dopsd(command: str) -> Result:
-    return CliRunner().invoke(app, shlex.split(command))
+def typed(command: str) -> Result:
+    return CliRunner().invoke(app, shlex.split(command.removeprefix("dopsd ")))
 
 
 def test_every_option_reaches_the_engine(asked: list[train.Question]) -> None:
     said = "--methods dopsd,sft --batch 1,4 --side 512 --num-steps 8 --rank 16 --iterations 3 --json"
-    result = dopsd(f"bench train --family flux2-klein-4b --size tiny {said}")
+    result = typed(f"dopsd bench train --family flux2-klein-4b --size tiny {said}")
     assert json.loads(result.stdout) == ANSWER
     assert asked == [train.Question("flux2-klein-4b", "tiny", ["dopsd", "sft"], [1, 4], 512, 8, 16, 3)]
 
 
 def test_without_json_there_is_a_table_under_the_machine(asked: list[train.Question]) -> None:
-    lines = dopsd("bench train --family z-image --size tiny").stdout.splitlines()
+    lines = typed("dopsd bench train --family z-image --size tiny").stdout.splitlines()
     assert lines == ["CPU, float32, today", "method  seconds  of", "   sft      0.5   -"]
 
 
 def test_a_mistake_is_told_and_ends_with_1(asked: list[train.Question]) -> None:
-    result = dopsd("bench train --family sdxl")
+    result = typed("dopsd bench train --family sdxl")
     assert (result.exit_code, "choose one of z-image" in result.stderr) == (1, True)

@@ -34,14 +34,14 @@ def adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "v1"
 
 
-def dopsd(command: str) -> Result:
-    return CliRunner().invoke(app, shlex.split(command))
+def typed(command: str) -> Result:
+    return CliRunner().invoke(app, shlex.split(command.removeprefix("dopsd ")))
 
 
 def test_an_adapter_goes_to_comfyui_unmerged_and_merged(adapter: Path) -> None:
-    assert "the adapter alone" in dopsd("export champion --format comfyui --out star.safetensors").stderr
+    assert "the adapter alone" in typed("dopsd export champion --format comfyui --out star.safetensors").stderr
     assert len(load_file("star.safetensors")) == 2 * 7 * 7
-    told = dopsd("export champion --format comfyui --merged --out star-merged.safetensors").stderr
+    told = typed("dopsd export champion --format comfyui --merged --out star-merged.safetensors").stderr
     assert "all weights, in fp32" in told
     assert "% of the weights it touches" in told
     weights = load_file("star-merged.safetensors")
@@ -50,6 +50,6 @@ def test_an_adapter_goes_to_comfyui_unmerged_and_merged(adapter: Path) -> None:
 
 
 def test_a_form_that_has_no_room_for_it_is_told(adapter: Path) -> None:
-    result = dopsd("export champion --format kohya --merged --out x")
+    result = typed("dopsd export champion --format kohya --merged --out x")
     assert (result.exit_code, "kohya is a form of adapters" in result.stderr) == (1, True)
     assert not Path("x").exists()
