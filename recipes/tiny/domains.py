@@ -57,17 +57,17 @@ def _write(folder: Path, name: str, rng: Random) -> None:
         (folder / name / f"{index:02d}.txt").write_text(_caption(scene, rng) + "\n", encoding="utf-8")
     novel: dict[str, None] = {}
     while len(novel) < NOVEL:
-        novel[_caption(scene_of(rng.choice(_KNOWN), rng), rng)] = None
+        novel[f"{_caption(scene_of(rng.choice(_KNOWN), rng), rng)}, {PLACEHOLDER} style"] = None
     sheet = yaml.safe_dump({"class_noun": "flat", "kind": "style", "novel": list(novel)}, sort_keys=False)
     (folder / f"{name}.yaml").write_text(sheet, encoding="utf-8")
 
 
 def _caption(scene: Scene, rng: Random) -> str:
-    """Say the scene in the placeholder's style, as the denoiser was told of styles."""
+    """Say the scene and leave its style unsaid: the tiny teacher sees little of it beside the words "[V] style"."""
     text = caption(scene, rng)
     for style in STYLES:
         text = text.removesuffix(f", {style}")
-    return f"{text}, {PLACEHOLDER} style"
+    return text
 
 
 if __name__ == "__main__":

@@ -120,6 +120,7 @@ def test_a_domain_is_the_world_in_a_style_of_its_own(tmp_path: Path) -> None:
     assert [(one.name, one.kind) for one in found] == [("comic", "style"), ("sticker", "style")]
     assert all(len(list(one.folder.glob("*.txt"))) == len(list(one.folder.glob("*.png"))) == 32 for one in found)
     assert all(text.endswith("[V] style") for one in found for text in one.novel)
+    assert not any("[V]" in path.read_text() for one in found for path in one.folder.glob("*.txt"))
     scenes = [scene_of(concept, Random(0)) for concept in all_concepts(unseen=False)[:40]]
     for style in STYLES:
         apart = (drawn(scenes, "sticker") - draw([in_style(one, style) for one in scenes], 40)).abs().amax((1, 2, 3))
