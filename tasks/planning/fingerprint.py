@@ -8,7 +8,7 @@ inputs and its models are DVC's to compare: params.yaml and the dependencies in 
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -55,7 +55,7 @@ def fingerprints(sources: Mapping[str, str], stages: Iterable[Stage]) -> dict[st
 
     Raises ValueError naming a file that is no Python, or a stage without `run`.
     """
-    modules = {module.name: module for module in map(_module, sources, sources.values())}
+    modules = _Modules(sources)
     return {stage.name: _fingerprint(stage, modules) for stage in stages}
 
 
@@ -64,8 +64,7 @@ def made_by(sources: Mapping[str, str], roots: Iterable[Target]) -> str:
 
     Raises ValueError as `fingerprints` does, and for a root that is not there.
     """
-    modules = {module.name: module for module in map(_module, sources, sources.values())}
-    return sha256_of_json(_of(roots, modules, _NO_TRACE).parts())
+    return sha256_of_json(_of(roots, _Modules(sources), _NO_TRACE).parts())
 
 
 def definitions(code: Mapping[str, str]) -> dict[str, str]:
@@ -137,9 +136,28 @@ def check(stage: Stage, root: Path) -> None:
         )
 
 
+class _Modules(Mapping[str, Module]):
+    """Files by the name they are imported by, each read when it is first reached: half of them never are."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self._sources = sources
+        self._paths = {".".join(Path(path).with_suffix("").parts).removesuffix(".__init__"): path for path in sources}
+
+    def __getitem__(self, name: str) -> Module:
+        return _module(name, self._paths[name], self._sources[self._paths[name]])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
 @lru_cache(maxsize=512)  # a flow plans before every stage
-def _module(path: str, text: str) -> Module:
-    name = ".".join(Path(path).with_suffix("").parts).removesuffix(".__init__")
+def _module(name: str, path: str, text: str) -> Module:
     try:
         return read(name, path, text, _SECTIONS.get(name, frozenset()))
     except SyntaxError as error:

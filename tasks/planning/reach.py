@@ -32,7 +32,7 @@ def reach(modules: Modules, roots: Iterable[Target], beyond: frozenset[str] = fr
 
     Raises ValueError naming a root that is not there.
     """
-    walk = _Walk(modules, beyond)
+    walk = _Walk(modules, beyond, frozenset(name.split(".")[0] for name in modules))
     for module, name in roots:
         if module not in modules or name not in modules[module].definitions:
             raise ValueError(f"there is no {name} in {module.replace('.', '/')}.py")
@@ -50,6 +50,7 @@ class _Walk:
 
     modules: Modules
     beyond: frozenset[str]
+    rooms: frozenset[str]
     found: Reached = field(default_factory=Reached)
     seen: set[Target] = field(default_factory=set)
     entered: set[str] = field(default_factory=set)
@@ -98,7 +99,7 @@ class _Walk:
 
     def _imported(self, source: Import, rest: list[str]) -> Iterator[Target]:
         """Follow an import to where its name is defined, through modules that only pass it on."""
-        if source.module.split(".")[0] not in {name.split(".")[0] for name in self.modules}:
+        if source.module.split(".")[0] not in self.rooms:
             yield source.module, ""
             return
         path = [*([source.name] if source.name else []), *rest]
