@@ -19,6 +19,7 @@ from tasks.params import load
 from tasks.pipeline import PLACES, Stage
 from tasks.planning.plan import plan
 from tasks.planning.selection import Selection
+from tasks.reuse import last
 from tasks.runner import RUNS
 
 _STATE_NAMES: dict[Status, str | None] = {"ran": None, "cached": "Cached", "refused": "Refused", "stale": "Stale"}
@@ -40,7 +41,8 @@ def stage_task(stage: Stage, selection: Selection, *, accept_weak_teacher: bool)
     status = _done(stage, selection)
     if stage.name == "probe" and _is_refused(accept_weak_teacher=accept_weak_teacher):
         status = "refused"
-    outcome = Outcome(stage.name, status, round(time.monotonic() - begun, 2))
+    images = last(RUNS, stage.name) if status == "ran" else None
+    outcome = Outcome(stage.name, status, round(time.monotonic() - begun, 2), images)
     return Completed(name=_STATE_NAMES[status], message=f"{stage.name}: {status}", data=outcome)
 
 

@@ -32,11 +32,12 @@ _MODELS = ("base", "parent", "adapter")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a stage, and how long that took."""
+    """What became of a stage, how long that took, and how many images it computed and reused, if it counts them."""
 
     name: str
     status: Status
     seconds: float
+    images: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Summary:
     def as_json(self) -> dict[str, object]:
         """Give what `dopsd run --json` prints; version and verdict are null where the run ended before."""
         found = self.record or {}
-        stages = [asdict(outcome) for outcome in self.outcomes]
+        said = [asdict(outcome) for outcome in self.outcomes]
+        stages = [{key: value for key, value in row.items() if value is not None} for row in said]
         return {"stages": stages, "version": found.get("version"), "verdict": found.get("verdict")}
 
     def show(self, console: Console) -> None:

@@ -80,7 +80,9 @@ def test_from_a_stage_all_after_it_run_again(workspace: FakeWorkspace) -> None:
 
 def test_a_stage_alone_and_stages_until_one(workspace: FakeWorkspace) -> None:
     workspace.change("embed.batch_size", 3)
-    assert statuses(dopsd("run", "--until", "embed", "--json")) == ["cached", "cached", "ran"]
+    result = dopsd("run", "--until", "embed", "--json")
+    assert statuses(result) == ["cached", "cached", "ran"]
+    assert json.loads(result.stdout)["stages"][2]["images"] == {"computed": 0, "reused": 1, "damaged": 0}
     assert statuses(dopsd("run", "--only", "probe", "--json")) == ["cached"] * 3 + ["ran"]
     assert statuses(dopsd("run", "--until", "embed", "--force", "caption", "--json")) == ["cached", "ran", "cached"]
 
