@@ -84,5 +84,5 @@ def original(weights: dict[str, Tensor], layout: Layout) -> dict[str, Tensor]:
 def _rounded(before: Tensor, after: Tensor) -> Tensor:
     """Count and measure what is left of a change once both ends of it are rounded to bf16."""
     change, left = after - before, after.bfloat16().float() - before.bfloat16().float()
-    numbers = [(left != 0).sum(), left.numel(), (left - change).square().sum(), change.square().sum()]
-    return torch.tensor([float(number) for number in numbers], dtype=torch.float64)
+    squares = [float((left - change).square().sum()), float(change.square().sum())]
+    return torch.tensor([float((left != 0).sum()), float(left.numel()), *squares], dtype=torch.float64)
