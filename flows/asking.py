@@ -7,9 +7,8 @@ The event and the run show in Prefect's own pages; any other automation may list
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
-from uuid import NAMESPACE_URL, uuid5
 
 from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -21,7 +20,7 @@ from prefect.events.schemas.events import Event, Resource
 from tasks.triggers.events import Fired
 from tasks.triggers.watch import Unreachable
 
-EVENT = "dopsd.images-ready"
+EVENT, TRIGGER = "dopsd.images-ready", "dopsd.trigger"
 ASKED_BY = "asked_by"
 """The parameter of the flow that names the run of a trigger."""
 _PAGE = 200
@@ -31,12 +30,11 @@ class Asking:
     """The server that PREFECT_API_URL names."""
 
     def start(self, run: Fired) -> None:
-        """Emit the event; sent twice it has the same id, which the server takes once."""
+        """Emit an event, a new one each time: one that was seen starts nothing again, even where no run came of it."""
         event = Event(
-            id=uuid5(NAMESPACE_URL, f"{EVENT}/{run.run}/{run.at.isoformat()}"),
-            occurred=run.at,
+            occurred=datetime.now(UTC),
             event=EVENT,
-            resource=Resource({"prefect.resource.id": f"dopsd.trigger.{run.run.rpartition('-')[0]}"}),
+            resource=Resource({"prefect.resource.id": f"{TRIGGER}.{run.run.rpartition('-')[0]}"}),
             payload={"run": run.run, "images": len(run.images), "reason": run.reason},
         )
         with _server() as server:

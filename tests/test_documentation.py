@@ -9,6 +9,7 @@ _ROOT = Path(__file__).parent.parent
 _TYPED_BY_A_TEST = {
     "incremental.md": "tests/flows/test_continual_tuning.py",
     "lineage.md": "tests/flows/test_lineage.py",
+    "operations.md": "tests/flows/test_serving.py",
 }
 _PAGES = [_ROOT / "README.md", _ROOT / "CONTRIBUTING.md", *sorted((_ROOT / "docs").glob("*.md"))]
 _PROGRAMS = "make|dopsd|dvc|mlflow|prefect|python|pytest|torchrun|hf|git|ruff|mypy"

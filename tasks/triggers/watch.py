@@ -4,7 +4,7 @@
         watch = Watch("new-images", policy, history, inbox, starter, places)
         while True: watch.turn(datetime.now(UTC))
 
-What was noted is done again after a restart where it may not have been done: asking twice for a run is one run.
+What was noted is done again after a restart where it may not have been done; doing it twice changes nothing.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tasks.triggers.inbox import Inbox
 from tasks.triggers.journal import Journal
 from tasks.triggers.policy import Policy
 
-_ASK_AGAIN = timedelta(minutes=1)
+_ASK_AGAIN = timedelta(minutes=2)
 
 
 class Unreachable(OSError):
@@ -30,7 +30,7 @@ class Starter(Protocol):
     """What starts runs and knows how they ended; both raise Unreachable."""
 
     def start(self, run: Fired) -> None:
-        """Ask for a run; asked twice, it is one run."""
+        """Ask for a run; where it was asked for before, the later one finds its work done."""
         ...
 
     def outcome(self, run: Fired) -> Literal["unknown", "open", "completed", "failed"]:

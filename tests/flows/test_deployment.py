@@ -1,11 +1,14 @@
 """prefect.yaml is valid and names a flow that is there."""
 
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
 from prefect.flows import Flow
+
+from flows.asking import ASKED_BY, EVENT, TRIGGER
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +21,18 @@ def test_prefect_takes_the_file_and_the_flow_takes_its_parameters() -> None:
     flow = getattr(import_module(module.removesuffix(".py").replace("/", ".")), name)
     assert isinstance(flow, Flow)
     flow.validate_parameters(deployment.parameters)
+
+
+def test_the_event_of_a_trigger_starts_the_run_that_it_looks_for() -> None:
+    said = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text()))
+    (deployment,) = said.deployments
+    (trigger,) = deployment.triggers or []
+    assert trigger["expect"] == [EVENT]
+    assert trigger["match"] == {"prefect.resource.id": f"{TRIGGER}.*"}
+    assert trigger["parameters"] == {ASKED_BY: "{{ event.payload.run }}"}
+    module, _, name = str(deployment.entrypoint).partition(":")
+    flow = getattr(import_module(module.removesuffix(".py").replace("/", ".")), name)
+    assert ASKED_BY in signature(flow.fn).parameters
 
 
 def test_no_schedule_is_active_before_a_person_wants_it() -> None:

@@ -229,7 +229,7 @@ def test_a_run_that_nobody_heard_of_is_asked_for_again_but_not_at_each_turn(plac
         place.starter.forgets = False
         watch.turn(place.now())
         assert place.starter.asked == []
-        place.clock += 60
+        place.clock += 120
         watch.turn(place.now())
         watch.turn(place.now())
         assert len(place.starter.asked) == 1
