@@ -28,7 +28,7 @@ from tasks.weak_teacher import ACCEPTED
 from tasks.worktree import TREE, worktree
 
 _SHARED = ("store", "trees", "parents", "revisions", "flights", "recorded", ACCEPTED)
-_HISTORY = "history.jsonl"
+_SHARED_FILES = ("history.jsonl", "reuse.jsonl")
 _RECORDED = RUNS / "recorded"
 _KEPT = ("dvc.lock", PLACES["version"])
 """What DVC does not keep in its cache, and a run that follows must find to see that there is nothing to do."""
@@ -101,7 +101,8 @@ def _share_runs(root: Path, home: Path) -> None:
     for name in _SHARED:
         (home / RUNS / name).mkdir(parents=True, exist_ok=True)
         (root / RUNS / name).symlink_to(home / RUNS / name)
-    (root / RUNS / _HISTORY).symlink_to(home / RUNS / _HISTORY)
+    for name in _SHARED_FILES:
+        (root / RUNS / name).symlink_to(home / RUNS / name)  # whoever writes first makes it
 
 
 def _settle_dvc(root: Path, home: Path, notes: Path) -> None:
