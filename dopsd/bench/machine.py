@@ -3,6 +3,7 @@
 >>> matmul_rate(fastest()) / 1e12  # TFLOP/s, in the number format that training computes in
 """
 
+import os
 import platform
 import resource
 import time
@@ -21,11 +22,12 @@ _REPEATS = 5
 
 
 def described(placement: Placement) -> dict[str, object]:
-    """Say what a result depends on beside the question: device, number format, versions and the date (UTC)."""
+    """Say what a result depends on beside the question: device, other work on it, number format, versions, date."""
     is_gpu = placement.device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name() if is_gpu else f"CPU {platform.machine()}, {_threads()}",
         "memory_is": "allocated on the device" if is_gpu else "resident set of the process",
+        "load_average": round(os.getloadavg()[0], 1),  # runnable processes when the measurement began
         "dtype": str(placement.dtype).removeprefix("torch."),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -68,7 +68,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Row:
-    """One method at one batch size; seconds and operations are those of a sample-iteration.
+    """One method at one batch size; seconds (the median) and operations are those of a sample-iteration.
 
     `held_gib` is the most that autograd kept for backward at a time, `peak_gib` all memory together. The last two are
     what it costs of SFT's at the same batch; None where SFT was not asked for.
@@ -77,6 +77,7 @@ class Row:
     method: str
     batch: int
     seconds: float
+    fastest: float
     slowest: float
     tflop: float
     share_of_peak: float
@@ -119,7 +120,7 @@ def _row(question: Question, method: str, batch: int, placement: Placement, rate
     flops = cost.flops / batch
     share = flops / median(seconds) / rate
     held, most = cost.held_bytes / _GIB, peak() / _GIB
-    return Row(method, batch, median(seconds), max(seconds), flops / 1e12, share, held, most)
+    return Row(method, batch, median(seconds), min(seconds), max(seconds), flops / 1e12, share, held, most)
 
 
 def _iterations(

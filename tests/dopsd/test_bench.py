@@ -59,21 +59,18 @@ def test_backward_a_state_holds_the_same_for_any_number_of_steps_and_one_graph_t
 
 
 def test_what_is_counted_on_paper_is_what_runs() -> None:
-    asked = Question("flux2-klein-4b", num_steps=2, methods=("dopsd", "naive", "sft"), **TINY)
-    ran, counted = rows(measure(asked)), rows(count(asked, peak_tflop_s=1))
-    for arm, row in counted.items():
-        assert row["tflop"] == pytest.approx(ran[arm]["tflop"], rel=1e-6), arm
-        assert row["floor_seconds"] == row["tflop"]
-    assert counted["naive", 1]["held_gib"] == 2 * counted["dopsd", 1]["held_gib"]
-    assert counted["dopsd", 1]["learning_gib"] * 4 == counted["sft", 1]["learning_gib"] * 5
+    asked = Question("flux2-klein-4b", num_steps=2, methods=("dopsd",), **TINY)
+    ran, counted = rows(measure(asked))["dopsd", 1], rows(count(asked, peak_tflop_s=2))["dopsd", 1]
+    assert counted["tflop"] == pytest.approx(ran["tflop"], rel=1e-6)
+    assert counted["floor_seconds"] == counted["tflop"] / 2
 
 
 @pytest.mark.parametrize("name", sorted(set(MODELS) - {"z-image"}))
 def test_every_model_is_measured_at_every_batch_and_told_as_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = f"train --family {name} --size tiny --side 32 --rank 2 --iterations 1 --num-steps 1"
-    assert main([*command.split(), "--methods", "dopsd,sft", "--batch", "1,2", "--json"]) == 0
+    assert main([*command.split(), "--methods", "sft", "--batch", "1,2", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert list(rows(answer)) == [("dopsd", 1), ("sft", 1), ("dopsd", 2), ("sft", 2)]
+    assert list(rows(answer)) == [("sft", 1), ("sft", 2)]
     assert rows(answer)["sft", 2]["tflop"] == pytest.approx(rows(answer)["sft", 1]["tflop"])
     assert {"torch", "diffusers", "transformers", "peft", "accelerate"} <= set(answer["versions"])
     assert min(row["seconds"] * row["peak_gib"] * row["share_of_peak"] for row in answer["rows"]) > 0
