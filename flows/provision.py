@@ -1,11 +1,12 @@
 """What the Prefect server must know before the workers start: the pools, the deployments, and which runs are dead.
 
-make_pools(); bury(); deploy(Path())            (for the server that PREFECT_API_URL names)
+make_pools(); bury(set(), set()); deploy(Path())            (for the server that PREFECT_API_URL names)
 """
 
 import platform
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -17,7 +18,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import State, StateType, WorkerStatus
+from prefect.client.schemas.objects import FlowRun, State, StateType, WorkerStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
@@ -37,13 +38,15 @@ def make_pools() -> None:
                 server.create_work_pool(WorkPoolCreate(name=pool, type="process"))
 
 
-def bury() -> list[str]:
+def bury(alive: Collection[int], served: Collection[str]) -> list[str]:
     """End the runs that no process works on any more, so that they hold no place; gives their names.
 
-    Called while none of our workers is there; a pool that a worker of another machine serves is left alone.
+    `alive` are the processes of our workers and their runs, `served` the pools where a worker of ours may be about to
+    begin one. A pool that a worker of another machine serves is left alone.
     """
     with get_client(sync_client=True) as server:
-        return [name for pool in POOLS if not _has_others(pool, server) for name in _buried(pool, server)]
+        pools = [pool for pool in POOLS if not _has_others(pool, server)]
+        return [name for pool in pools for name in _buried(pool, server, alive, is_served=pool in served)]
 
 
 def deploy(root: Path) -> None:
@@ -61,12 +64,20 @@ def _has_others(pool: str, server: SyncPrefectClient) -> bool:
     return any(not row.name.startswith(f"{platform.node()}-") for row in online)
 
 
-def _buried(pool: str, server: SyncPrefectClient) -> list[str]:
+def _buried(pool: str, server: SyncPrefectClient, alive: Collection[int], *, is_served: bool) -> list[str]:
     under_way = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)))
     runs = server.read_flow_runs(
         flow_run_filter=under_way, work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
     )
-    for run in runs:
+    dead = [run for run in runs if not _is_alive(run, alive, is_served=is_served)]
+    for run in dead:
         state: State[None] = Crashed(message="no process works on this run any more")
         server.set_flow_run_state(run.id, state, force=True)
-    return [run.name for run in runs]
+    return [run.name for run in dead]
+
+
+def _is_alive(run: FlowRun, alive: Collection[int], *, is_served: bool) -> bool:
+    """Look for its process; a run that has none yet is its worker's to begin."""
+    if run.infrastructure_pid is None:
+        return is_served
+    return int(run.infrastructure_pid.rpartition(":")[2]) in alive

@@ -165,12 +165,15 @@ def _deploy(machine: Machine, root: Path) -> None:
     os.environ["PREFECT_API_URL"] = machine.api
     provision = importlib.import_module("flows.provision")
     provision.make_pools()
-    if not any(name.startswith("worker-") for name in service.names(SERVICES)):
-        _bury(machine)
+    _bury(machine)
     provision.deploy(root)
 
 
 def _bury(machine: Machine) -> None:
+    """Mark the runs whose processes are gone, and tell of them."""
     os.environ["PREFECT_API_URL"] = machine.api
-    for name in importlib.import_module("flows.provision").bury():
-        told.print(f"the run {name} was under way and has no process any more: it is marked as crashed")
+    workers = {name for name in service.names(SERVICES) if name.startswith("worker-")}
+    alive = {process.pid for name in workers for process in service.processes(name, SERVICES)}
+    served = {name.split("-")[1] for name in workers}
+    for name in importlib.import_module("flows.provision").bury(alive, served):
+        told.print(f"the run {name} had no process any more: it is marked as crashed", soft_wrap=True)
