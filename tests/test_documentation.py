@@ -8,7 +8,7 @@ import pytest
 _ROOT = Path(__file__).parent.parent
 _TYPED_BY_A_TEST = {
     "incremental.md": "tests/flows/test_continual_tuning.py",
-    "lineage.md": "tests/flows/test_lineage.py",
+    "lineage.md": "tests/flows/test_lineage_commands.py",
     "operations.md": "tests/flows/test_serving.py",
 }
 _PAGES = [_ROOT / "README.md", _ROOT / "CONTRIBUTING.md", *sorted((_ROOT / "docs").glob("*.md"))]
