@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -179,20 +180,27 @@ def test_what_the_page_on_operations_tells_to_type_holds_whatever_is_killed(box:
     assert box.typed("dopsd status")[0] == 1
 
 
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill a process at the end, also where the test fails: leaving its block would wait for it."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 def a_start_that_is_killed(box: Box) -> None:
     """Kill it when the servers run, and nobody but their marks tells of them."""
-    with box.begin("dopsd up") as killed:
+    with box.begin("dopsd up") as killed, ended(killed):
         until(lambda: {"prefect", "mlflow"} <= box.living())
-        killed.kill()
 
 
 def new_images_start_a_run(box: Box, command: str) -> None:
-    with box.begin(f"{command} --every 1s") as watcher:
+    with box.begin(f"{command} --every 1s") as watcher, ended(watcher):
         for name in ("star-01.png", "star-01.txt", "star-02.png"):
             shutil.copy(ROOT / "samples/new-concept" / name, box.root / "inbox")
         (box.root / "inbox/broken.png").write_bytes(b"no picture")
         until(lambda: any(isinstance(event, Ended) for event in box.events()))
-        watcher.kill()
     (fired,) = (event for event in box.events() if isinstance(event, Fired))
     (ended,) = (event for event in box.events() if isinstance(event, Ended))
     (refused,) = (event for event in box.events() if isinstance(event, Refused))
