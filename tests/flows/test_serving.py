@@ -181,7 +181,7 @@ def test_what_the_page_on_operations_tells_to_type_holds_whatever_is_killed(box:
 
 
 @contextmanager
-def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+def killed_at_the_end(process: subprocess.Popen[str]) -> Iterator[None]:
     """Kill a process at the end, also where the test fails: leaving its block would wait for it."""
     try:
         yield
@@ -191,12 +191,12 @@ def ended(process: subprocess.Popen[str]) -> Iterator[None]:
 
 def a_start_that_is_killed(box: Box) -> None:
     """Kill it when the servers run, and nobody but their marks tells of them."""
-    with box.begin("dopsd up") as killed, ended(killed):
+    with box.begin("dopsd up") as killed, killed_at_the_end(killed):
         until(lambda: {"prefect", "mlflow"} <= box.living())
 
 
 def new_images_start_a_run(box: Box, command: str) -> None:
-    with box.begin(f"{command} --every 1s") as watcher, ended(watcher):
+    with box.begin(f"{command} --every 1s") as watcher, killed_at_the_end(watcher):
         for name in ("star-01.png", "star-01.txt", "star-02.png"):
             shutil.copy(ROOT / "samples/new-concept" / name, box.root / "inbox")
         (box.root / "inbox/broken.png").write_bytes(b"no picture")
