@@ -15,7 +15,7 @@ from tasks.planning.code_record import refresh
 from tasks.planning.staleness import ACCEPTED
 from tasks.runner import RUNS, history
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 60.0  # a training that is asked to end finishes its iteration and saves first
 
 
 class StageFailed(RuntimeError):

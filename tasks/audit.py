@@ -15,11 +15,12 @@ import yaml
 from tasks import aliases, ledger, registry, tracking
 from tasks.ancestry.records import Record, contents, records
 from tasks.ancestry.tree import ancestors, is_rooted
+from tasks.git import said, said_if_it_can
 from tasks.ledger import Entry
 from tasks.lineage import Lineage
 from tasks.pipeline import PLACES, STAGES
 from tasks.stored import Stores, stores
-from tasks.version_commit import LOCK, said, said_if_it_can
+from tasks.version_commit import LOCK
 
 _DIGESTED = ("images", "captions", "embeddings")
 _IN_LINEAGE = {"images": "dataset"}

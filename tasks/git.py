@@ -21,13 +21,23 @@ def environment() -> Mapping[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
 
 
-def said(root: Path, *question: str) -> str:
-    """Give git's answer without its last newline; raises ValueError with what it had to complain about."""
-    command = ["git", *_QUIET, *question]
+def said(root: Path, *question: str, given: str | None = None, **variables: str) -> str:
+    """Give git's answer without its last newline, with `given` on its stdin; raises ValueError with its complaint."""
+    command, ours = ["git", *_QUIET, *question], {**environment(), **variables}
     try:
-        answer = subprocess.run(command, cwd=root, env=environment(), capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            command, cwd=root, env=ours, input=given, capture_output=True, encoding="utf-8", check=False
+        )
     except FileNotFoundError as error:
         raise ValueError("there is no git here: install it, or do without --isolated") from error
     if answer.returncode:
-        raise ValueError(f"git {question[0]} in {root.resolve()}: {answer.stderr.strip()}")
+        raise ValueError(f"git {question[0]} in {root.resolve()}: {answer.stderr.strip() or 'no answer'}")
     return answer.stdout.removesuffix("\n")
+
+
+def said_if_it_can(root: Path, *question: str) -> str | None:
+    """Give git's answer; None where it has none, or where there is no git."""
+    try:
+        return said(root, *question)
+    except ValueError:
+        return None

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import pwd
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 
 from tasks import weak_teacher
 from tasks.folders import read_json, sha256_of_file, sha256_of_json
+from tasks.git import said_if_it_can
 from tasks.ledger import LEDGER
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
@@ -126,16 +126,11 @@ def _lock(root: Path) -> dict[str, Any]:
 
 def _git(root: Path) -> tuple[str | None, bool | None]:
     """Ask git for the commit, and whether all code is in it; (None, None) where there is no repository."""
-    commit = _said(root, "rev-parse", "HEAD")
+    commit = said_if_it_can(root, "rev-parse", "HEAD")
     if commit is None:
         return None, None
-    changed = _said(root, "status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in _NOT_CODE))
+    changed = said_if_it_can(root, "status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in _NOT_CODE))
     return commit, changed == ""
-
-
-def _said(root: Path, *question: str) -> str | None:
-    answer = subprocess.run(["git", *question], cwd=root, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else None
 
 
 def _digest_if_there(path: Path) -> str | None:

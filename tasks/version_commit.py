@@ -5,14 +5,14 @@
 It is tagged model/<project>/<version>. What was changed or added to the code and not committed is in it, too.
 """
 
-import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
+
+from tasks.git import said, said_if_it_can
 
 RECORD = "lineage"
 """The folder, in the commit alone, of what is known of the version."""
@@ -22,7 +22,6 @@ _ROOMS = ("dopsd", "tasks", "flows")
 _NOBODY = {f"GIT_{role}_{what}": said for role in ("AUTHOR", "COMMITTER") for what, said in (
     ("NAME", "dopsd"), ("EMAIL", "dopsd@localhost"),
 )}  # fmt: skip
-_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 
 
 def tag(model: str, version: str) -> str:
@@ -53,25 +52,6 @@ def kept(root: Path, model: str, version: str, record: Mapping[str, str]) -> str
     name = f"refs/tags/{tag(model, version)}"
     said_if_it_can(root, "update-ref", name, commit, "0" * len(commit))  # refused where another was faster
     return said(root, "rev-parse", name)
-
-
-def said(root: Path, *question: str, given: str | None = None, **environment: str) -> str:
-    """Ask git, with `given` on its stdin; raises ValueError with its complaint."""
-    kept_on = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK} | environment
-    answer = subprocess.run(
-        ["git", *question], cwd=root, env=kept_on, input=given, capture_output=True, encoding="utf-8", check=False
-    )
-    if answer.returncode:
-        raise ValueError(f"git {question[0]} in {root.resolve()}: {answer.stderr.strip() or 'no answer'}")
-    return answer.stdout.strip()
-
-
-def said_if_it_can(root: Path, *question: str) -> str | None:
-    """Ask git; None where it does not know."""
-    try:
-        return said(root, *question)
-    except (ValueError, FileNotFoundError):
-        return None
 
 
 def _tree(root: Path, record: Mapping[str, str], index: Mapping[str, str]) -> str:

@@ -17,9 +17,10 @@ from tasks import ledger
 from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE
 from tasks.duplicates import perceptual_hash
 from tasks.folders import sha256_of_bytes
+from tasks.git import said
 from tasks.ledger import Entry
 from tasks.picture import Limits, decoded
-from tasks.version_commit import kept, said
+from tasks.version_commit import kept
 
 MADE = {
     "v1": ("base", (0, 1, 2), "PROMOTE"), "v2": ("v1", (0, 1, 2, 3), "PROMOTE"), "v3": ("v1", (0, 1, 4), "REJECT"),

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.version_commit import RECORD, said, said_if_it_can, tag
+from tasks.git import said, said_if_it_can
+from tasks.version_commit import RECORD, tag
 
 IMAGES, CAPTIONS, LINEAGE = "images.jsonl", "captions.jsonl", "lineage.json"
 BASE = "base"

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-from tasks.version_commit import said
+from tasks.git import said
 from tests.registered import commit, two_versions
 
 PAGE = Path(__file__).parents[2] / "docs" / "lineage.md"

@@ -11,9 +11,9 @@ import pytest
 
 from tasks import audit as auditing
 from tasks.ancestry.records import records
+from tasks.git import said
 from tasks.lineage import WEIGHTS
 from tasks.tracking import connect
-from tasks.version_commit import said
 from tests.registered import two_versions
 
 KEPT = (".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")

@@ -8,7 +8,8 @@ import pytest
 
 from tasks.ancestry.records import LINEAGE, records
 from tasks.folders import sha256_of_folder
-from tasks.version_commit import found, kept, said
+from tasks.git import said
+from tasks.version_commit import found, kept
 from tests.fake_workspace import FakeWorkspace
 
 RECORD = {LINEAGE: '{"mlflow_run_id": "r", "entered": {}, "lineage": {"parent": "base"}}\n', "images.jsonl": "{}\n"}
