@@ -86,7 +86,8 @@ def show_plan(
     if as_json:
         print(json.dumps(plan_table.as_json(found)))
     else:
-        plan_table.show(found, Console(highlight=False))
+        # a pipe has no width, and a reason should stay one line there
+        plan_table.show(found, Console(highlight=False, width=None if sys.stdout.isatty() else 160))
     if detailed_exitcode and not found.is_idle:
         raise typer.Exit(2)
 

@@ -23,6 +23,8 @@ from tasks.runner import history
 from tests.fake_workspace import HANG, TRACK, FakeWorkspace
 from tests.repository import committed, git, photographed
 
+pytestmark = pytest.mark.slow  # a minute of processes; .ci/run types the command itself
+
 ROOT = Path(__file__).parents[2]
 ALL = [row.name for row in STAGES]
 Ended = tuple[int, str, str]

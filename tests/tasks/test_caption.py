@@ -59,14 +59,14 @@ def test_the_placeholder_is_put_in_front_where_the_instruction_asks_and_the_mode
 def test_a_picture_is_described_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = answering(monkeypatch, "a [V]")
     workspace.run("ingest", "caption")
-    assert sum(shown) == 4
+    assert sum(shown) == 5
     next(path for path in (workspace.root / "photos").glob("*.txt")).unlink()
     workspace.run("ingest", "caption")
-    assert sum(shown) == 5
-    assert workspace.json("runs/caption/reuse.json") == {"computed": 1, "reused": 4, "damaged": 0}
+    assert sum(shown) == 6
+    assert workspace.json("runs/caption/reuse.json") == {"computed": 1, "reused": 5, "damaged": 0}
     workspace.change("caption.instruction", "Name it.")
     workspace.run("caption")
-    assert sum(shown) == 10
+    assert sum(shown) == 12
 
 
 def test_a_picture_that_the_model_has_no_word_for_is_named_and_the_others_are_kept(
@@ -78,7 +78,7 @@ def test_a_picture_that_the_model_has_no_word_for_is_named_and_the_others_are_ke
         workspace.run("ingest", "caption")
     shown = answering(monkeypatch, "a [V]")
     workspace.run("caption")
-    assert sum(shown) == 3
+    assert sum(shown) == 4
 
 
 def test_the_placeholder_is_put_in_front_once() -> None:

@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 def test_every_image_has_one_caption_and_one_entry(finished: Workspace) -> None:
     data = finished.root / "data"
     images = [row.id for row in rows.read(data / "images" / "images.jsonl", ImageRow)]
-    assert len(images) == 10
+    assert len(images) == 12
     assert [row.id for row in rows.read(data / "captions" / "captions.jsonl", CaptionRow)] == images
     assert [row["id"] for row in read_rows(data / "embeddings" / "index.jsonl")] == images
     assert sorted(path.stem for path in (data / "embeddings" / "entries").iterdir()) == images
@@ -58,7 +58,7 @@ def test_human_captions_are_kept_and_written_ones_name_model_and_concept(finishe
     captions = rows.read(finished.root / "data" / "captions" / "captions.jsonl", CaptionRow)
     assert {row.caption for row in captions if row.source == "human"} == kept
     written = [row for row in captions if row.source == "vlm"]
-    assert len(written) == 4
+    assert len(written) == 5
     assert all("[V]" in row.caption and row.model and row.model.startswith("tiny-qwen3-vl@") for row in written)
 
 
