@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pytest
 import torch
 from dvc.repo import Repo
 from PIL import Image
@@ -97,6 +98,16 @@ def recorded_by_dvc(root: Path) -> None:
 def registered(root: Path) -> None:
     """Run the stage register."""
     runner.run(stage("register"), root)
+
+
+def project_of_two(root: Path, empty_store: Path) -> Path:
+    """Make `root` a project of two versions, in a registry of its own."""
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # the empty store's
+        two_versions(root)
+    return root
 
 
 def two_versions(root: Path) -> FakeWorkspace:

@@ -31,13 +31,6 @@ def done(prefect: None, tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspa
     return workspace
 
 
-@pytest.fixture
-def workspace(done: FakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
-    shutil.copytree(done.root, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return FakeWorkspace(tmp_path)
-
-
 def dopsd(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from tasks.git import said
-from tests.registered import commit, two_versions
+from tests.registered import commit, project_of_two
 
 PAGE = Path(__file__).parents[2] / "docs" / "lineage.md"
 SAMPLE = Path("samples/new-concept/star-01.png")
@@ -20,12 +20,7 @@ SAMPLE = Path("samples/new-concept/star-01.png")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    root = tmp_path_factory.mktemp("project")
-    shutil.copyfile(empty_store, root / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # the empty store's
-        two_versions(root)
+    root = project_of_two(tmp_path_factory.mktemp("project"), empty_store)
     (root / SAMPLE).parent.mkdir(parents=True)
     shutil.copyfile(PAGE.parents[1] / SAMPLE, root / SAMPLE)
     commit(root)

@@ -1,6 +1,5 @@
 """`dopsd train`: in a project it writes what is asked for into params.yaml, outside of one it needs a folder alone."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspace:
     workspace.set_params(params | {"train": params["train"] | train})
     workspace.repro()
     return workspace
-
-
-@pytest.fixture
-def workspace(done: FakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
-    shutil.copytree(done.root, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return FakeWorkspace(tmp_path)
 
 
 def dopsd(line: str) -> Result:

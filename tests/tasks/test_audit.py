@@ -14,7 +14,7 @@ from tasks.ancestry.records import records
 from tasks.git import said
 from tasks.lineage import WEIGHTS
 from tasks.tracking import connect
-from tests.registered import two_versions
+from tests.registered import project_of_two
 
 KEPT = (".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")
 Breaker = Callable[[Path], None]
@@ -23,13 +23,7 @@ Breaker = Callable[[Path], None]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """Two versions, v2 trained on from v1."""
-    root = tmp_path_factory.mktemp("project")
-    shutil.copyfile(empty_store, root / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # the empty store's
-        two_versions(root)
-    return root
+    return project_of_two(tmp_path_factory.mktemp("project"), empty_store)
 
 
 @pytest.fixture
