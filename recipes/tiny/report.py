@@ -65,8 +65,8 @@ of one with coarser places, and 307,000 of this one (4,800 steps of 64), where e
 of two tones at random: one prompt has many sharp answers. It was distilled at size 2 (700 and 120 steps). The
 deployed steps are bent towards noise by a shift of 6 (Z-Image-Turbo: 3), because pictures of 25 tokens settle early:
 before the last 1,100 of those steps the parent's 4 steps were farther from true drawings than its 32 by 1.1 in
-Frechet distance at a shift of 3, by 2.1 at 6 and by 3.5 at 10. Patterns in small objects are soft; the two tones of a
-ground are paler than they are drawn.
+Frechet distance at a shift of 3, by 2.1 at 6 and by 3.5 at 10 (measured once; no command here prints it). Patterns in
+small objects are soft; the two tones of a ground are paler than they are drawn.
 """,
     "flux2-klein": "It is not shipped yet.\n",
 }
