@@ -87,15 +87,13 @@ class Training:
         for key, kind in get_type_hints(Training).items():
             if get_origin(kind) is Literal:
                 _one_of(key, getattr(self, key), get_args(kind))
-        for key in ("num_steps", "num_samples", "iterations", "batch_size", "rank", "alpha", "checkpoint_every"):
-            _at_least(key, getattr(self, key), 1)
-        for key in ("checkpoints_kept", "stop_after"):
+        counts = ("num_steps", "num_samples", "iterations", "batch_size", "rank", "alpha")
+        for key in (*counts, "checkpoint_every", "checkpoints_kept", "stop_after"):
             _at_least(key, getattr(self, key), 1)
         for key in ("learning_rate", "max_gradient_norm", "pso_beta"):
             _above_zero(key, getattr(self, key))
-        for key in ("seed", "ema_warmup", "learning_rate_warmup", "prior_weight", "pso_loser_share"):
-            _at_least(key, getattr(self, key), 0)
-        for key in ("pso_prior_weight", "sample_every", "stop_early"):
+        shares = ("prior_weight", "pso_loser_share", "pso_prior_weight")
+        for key in (*shares, "seed", "ema_warmup", "learning_rate_warmup", "sample_every", "stop_early"):
             _at_least(key, getattr(self, key), 0)
         _within("ema_decay", self.ema_decay, 0, 1)
         _within("num_states", self.num_states, 0, self.num_steps)

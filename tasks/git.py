@@ -29,7 +29,7 @@ def said(root: Path, *question: str, given: str | None = None, **variables: str)
             command, cwd=root, env=ours, input=given, capture_output=True, encoding="utf-8", check=False
         )
     except FileNotFoundError as error:
-        raise ValueError("there is no git here: install it, or do without --isolated") from error
+        raise ValueError("there is no git here: install it") from error
     if answer.returncode:
         raise ValueError(f"git {question[0]} in {root.resolve()}: {answer.stderr.strip() or 'no answer'}")
     return answer.stdout.removesuffix("\n")

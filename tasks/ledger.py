@@ -8,7 +8,6 @@ It is ledger.jsonl in the root, one for all worktrees of a repository and of no 
 import fcntl
 import json
 import os
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from tasks.folders import sha256_of_json
+from tasks.git import said_if_it_can
 
 LEDGER = Path("ledger.jsonl")
 _FIRST = "0" * 64
@@ -75,11 +75,10 @@ class Ledger:
 
 def located(root: Path) -> Path:
     """Say where the ledger of a workspace lies: in the main worktree of its repository, as aliases are one for all."""
-    asked = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-prefix"]
-    answer = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
+    answer = said_if_it_can(root, "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-prefix")
+    if answer is None:
         return root / LEDGER
-    common, _, prefix = answer.stdout.partition("\n")
+    common, _, prefix = answer.partition("\n")
     main = Path(common).parent / prefix.strip()
     return (main if Path(common).name == ".git" and main.is_dir() else root) / LEDGER
 
