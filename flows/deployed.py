@@ -4,6 +4,7 @@ prefect deploy --all            (prefect.yaml names this flow, and the step that
 """
 
 import importlib
+import os
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from prefect.states import Completed
 from flows.continual_tuning import ended, turns
 from flows.flown import flown
 from flows.summary import Outcome
+from tasks.lineage import TRIGGER
 from tasks.params import load
 from tasks.planning.selection import Selection
 from tasks.runner import sources
@@ -25,13 +27,14 @@ def deployed(
     selection: Selection = Selection(),  # noqa: B008 (frozen)
     *,
     accept_weak_teacher: bool = False,
-    asked_by: str = "",  # noqa: ARG001 (Prefect shows it, and `dopsd trigger watch` looks for it)
+    asked_by: str = "",
 ) -> State[list[Outcome]]:
     """Bring the selected stages up to date; "Joined" where a run that landed since this one was due did the same.
 
     So runs that pile up while a worker is away, or while one is at work, are answered by one. `asked_by` names the run
-    of a trigger, and changes nothing.
+    of a trigger: `dopsd trigger watch` looks for it, and a version says that this started it.
     """
+    os.environ.setdefault(TRIGGER, asked_by or f"the deployment, run {flow_run.name}")
     root = Path()
     params = load(root)
     sources(params, root)

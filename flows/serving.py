@@ -73,10 +73,8 @@ def down() -> None:
 
 def status() -> None:
     """Tell what runs here and whether it is healthy; exit code 1 where something is not."""
-    machine, table = (
-        running(Path()),
-        Table("service", "", "process", "log", box=None, pad_edge=False, header_style="bold"),
-    )
+    machine = running(Path())
+    table = Table("service", "", "process", "log", box=None, pad_edge=False, header_style="bold")
     with mistakes_told():
         if machine is None:
             raise FileNotFoundError("nothing was started here: `dopsd up` starts it")

@@ -52,16 +52,10 @@ def _check(name: str, folder: Path, params: Params) -> None:
             f"{folder} and ingest.source of {PARAMS_FILE} ({params.ingest.source}) are one folder, or within each other"
         )
         raise ValueError(f"{said}: watch another, as runs must not see half an upload")
-    if _is_in_git(source):
+    # no answer: there is no repository, or the folder lies outside of it
+    if git.said_if_it_can(Path(), "ls-files", "--", str(source)):
         said = f"ingest.source of {PARAMS_FILE} ({params.ingest.source}) is in git"
         raise ValueError(f"{said}, where a worker's run would not see new images: name a folder that git ignores")
-
-
-def _is_in_git(folder: Path) -> bool:
-    try:
-        return bool(git.said(Path(), "ls-files", "--", str(folder)))
-    except ValueError:  # no repository, or the folder lies outside of it
-        return False
 
 
 def _starter() -> Starter:

@@ -1,14 +1,21 @@
-"""prefect.yaml is valid and names a flow that is there."""
+"""prefect.yaml is valid and names a flow that is there, which tells what started it."""
 
+import os
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
 from prefect.flows import Flow
 
+from flows import deployed
 from flows.asking import ASKED_BY, EVENT, TRIGGER
+from flows.summary import Outcome, Summary
+from tasks import lineage
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,3 +51,22 @@ def test_the_file_was_written_for_the_pinned_version() -> None:
     said = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     pins = (ROOT / "constraints.txt").read_text().split()
     assert f"prefect=={said['prefect-version']}" in pins
+
+
+@pytest.mark.parametrize(("asked_by", "said"), [("new-images-0001", "new-images-0001"), ("", "the deployment, run ")])
+def test_a_worker_tells_the_stages_what_started_their_run(
+    asked_by: str, said: str, prefect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(lineage.TRIGGER, "")
+    monkeypatch.delenv(lineage.TRIGGER)
+    found: list[str] = []
+
+    def flown(*_: Any, **__: Any) -> Summary:
+        found.append(os.environ[lineage.TRIGGER])
+        return Summary([Outcome("register", "cached", 0.0)], None, None)
+
+    monkeypatch.setattr(deployed, "load", lambda _: SimpleNamespace(train=SimpleNamespace(parent="base")))
+    monkeypatch.setattr(deployed, "sources", lambda *_: None)
+    monkeypatch.setattr(deployed, "flown", flown)
+    deployed.deployed(asked_by=asked_by, return_state=True)
+    assert found[0].startswith(said)
