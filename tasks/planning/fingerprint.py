@@ -20,6 +20,7 @@ from tasks.pipeline import STAGES, Stage
 from tasks.planning.definitions import Module, read
 from tasks.planning.installation import numerics, versions
 from tasks.planning.reach import Reached, Target, reach
+from tasks.planning.remembered import remembered
 
 CODE = Path("data/code.json")
 STAGE = "fingerprint"
@@ -55,8 +56,7 @@ def fingerprints(sources: Mapping[str, str], stages: Iterable[Stage]) -> dict[st
 
     Raises ValueError naming a file that is no Python, or a stage without `run`.
     """
-    modules = _Modules(sources)
-    return {stage.name: _fingerprint(stage, modules) for stage in stages}
+    return {name: _installed(found) for name, found in _followed(sources, stages).items()}
 
 
 def made_by(sources: Mapping[str, str], roots: Iterable[Target]) -> str:
@@ -64,7 +64,7 @@ def made_by(sources: Mapping[str, str], roots: Iterable[Target]) -> str:
 
     Raises ValueError as `fingerprints` does, and for a root that is not there.
     """
-    return sha256_of_json(_of(roots, _Modules(sources), _NO_TRACE).parts())
+    return sha256_of_json(_installed(reach(_Modules(sources), roots, _NO_TRACE)).parts())
 
 
 def definitions(code: Mapping[str, str]) -> dict[str, str]:
@@ -97,7 +97,9 @@ def rooms(root: Path) -> list[Path]:
 
 def of(root: Path) -> dict[str, Fingerprint]:
     """Compute the fingerprints of the code in the workspace `root` as it is now."""
-    return fingerprints(sources(root, rooms(root)), STAGES)
+    found = sources(root, rooms(root))
+    reached = remembered(found, STAGES, root, lambda: _followed(found, STAGES))
+    return {stage.name: _installed(reached[stage.name]) for stage in STAGES}
 
 
 def write(found: Mapping[str, Fingerprint], root: Path) -> bool:
@@ -164,14 +166,19 @@ def _module(name: str, path: str, text: str) -> Module:
         raise ValueError(f"{path}, line {error.lineno}: {error.msg}; mend it, or no stage can be planned") from error
 
 
-def _fingerprint(stage: Stage, modules: Mapping[str, Module]) -> Fingerprint:
+def _followed(sources: Mapping[str, str], stages: Iterable[Stage]) -> dict[str, Reached]:
+    modules = _Modules(sources)
+    return {stage.name: _reached(stage, modules) for stage in stages}
+
+
+def _reached(stage: Stage, modules: Mapping[str, Module]) -> Reached:
     sections = {key.partition(".")[0] for key in stage.params}
     roots = [(stage.module, "run"), *(("tasks.params", f"Params.{name}") for name in sorted(sections))]
-    return _of(roots, modules, _NO_TRACE if stage.is_cached else frozenset())
+    return reach(modules, roots, _NO_TRACE if stage.is_cached else frozenset())
 
 
-def _of(roots: Iterable[Target], modules: Mapping[str, Module], beyond: frozenset[str]) -> Fingerprint:
-    found: Reached = reach(modules, roots, beyond)
+def _installed(found: Reached) -> Fingerprint:
+    """Add what is installed here to what the code reaches."""
     kind = numerics() if "torch" in found.libraries else {}
     return Fingerprint(found.code, versions(found.libraries), kind, tuple(found.warnings))
 
