@@ -1,4 +1,5 @@
-"""Runs that overlap, as processes: one is killed in training, then five ask for the same at once, then a worker does.
+"""Runs that overlap, as processes: one is killed in training, then five ask for the same at once, then a worker does;
+elsewhere a person and two isolated runs meet.
 
 Git, DVC, Prefect and MLflow are real; the stages' work is cheap.
 """
@@ -53,6 +54,17 @@ def settled(prefect: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield tmp_path_factory.mktemp("isolated")
+
+
+@pytest.fixture(scope="module")
+def met(settled: Path, empty_store: Path) -> tuple[FakeWorkspace, Sequence[Ended]]:
+    """Let two isolated runs and a person in the folder itself ask at once for what is committed."""
+    home = FakeWorkspace.at(settled / "shared")
+    home.code("train", TRACK)
+    shutil.copyfile(empty_store, home.root / "mlflow.db")
+    committed(home)
+    asked = [_started(home.root, "run", *words, "--json") for words in (["--isolated"], [], ["--isolated"])]
+    return home, [_ended(process) for process in asked]
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +157,20 @@ def test_a_worker_runs_the_deployment_in_a_workspace_that_begins_where_the_last_
     folder, name, statuses = json.loads(out.splitlines()[-1])
     assert Path(folder).parent.parent == story.home.root / "runs/workspaces"
     assert (name, statuses) == ("Completed", ["cached"] * len(ALL))
+
+
+def test_a_person_who_meets_isolated_runs_shares_the_work_with_them(
+    met: tuple[FakeWorkspace, Sequence[Ended]],
+) -> None:
+    home, ended = met
+    assert [code for code, _, _ in ended] == [0] * 3, ended
+    ran = [str(row["stage"]) for row in history(home.root)]
+    assert sorted(name for name in ran if name != "register") == sorted(set(ALL) - {"register"})
+    store = MlflowClient(f"sqlite:///{home.root}/mlflow.db")
+    (run,) = store.search_runs([row.experiment_id for row in store.search_experiments()])
+    assert run.info.status == "FINISHED"
+
+
+def test_what_the_person_asked_for_lies_in_the_folder_itself(met: tuple[FakeWorkspace, Sequence[Ended]]) -> None:
+    home, _ = met
+    assert _ended(_started(home.root, "plan", "--detailed-exitcode"))[0] == 0
