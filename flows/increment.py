@@ -110,6 +110,7 @@ def lay_out(root: Path, images: int) -> None:
     (root / "dvc.yaml").write_text(rendered())
     (root / ".dvc").mkdir()
     (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    (root / ".dvcignore").write_text("/runs\n")  # as in this repository: its stores are not DVC's to look at
     (root / "photos").mkdir()
     _draw(root, range(images), has_captions=True)
 

@@ -45,7 +45,8 @@ def taken_in(source: Source, recorded: Sequence[ImageRow], settings: Ingest) -> 
     caption = _captions(source.folder, old, new, settings)
     kept = [replace(was[one], source=name, caption=caption(name, was[one])) for name, one in new.items() if one in was]
     kept += [image for image in recorded if _pack(image.source) in new]
-    names = [name for name, digest in new.items() if digest not in old.values() and _is_picture(name)]
+    known = set(old.values())
+    names = [name for name, digest in new.items() if digest not in known and _is_picture(name)]
     seen = _looked_at(names, source.folder, settings)
     fresh = [_fresh(seen[name], name, caption(name, None)) for name in names if seen[name]]
     is_known = source.old is not None or not recorded
