@@ -21,7 +21,7 @@ from tasks.comparison.concepts import Concept, concepts
 from tasks.comparison.question import Question, Table
 from tasks.params import Params, load
 
-RATES, STOPS = "3e-5,1e-4,3e-4", "10,20,40,80"
+RATES, STOPS = "5e-5,1e-4,2e-4,4e-4", "10,20,40,80"
 Name = TypeVar("Name", bound=str)
 
 

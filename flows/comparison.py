@@ -18,6 +18,7 @@ from rich.console import Console
 
 from tasks.comparison import referee, report, sections, table
 from tasks.comparison.cells import Cell, series
+from tasks.comparison.choice import chosen
 from tasks.comparison.costs import costs
 from tasks.comparison.question import Question, Rates, Table
 from tasks.comparison.work import prepare, work
@@ -27,7 +28,6 @@ from tasks.planning.installation import numerics
 from tasks.progress import track
 
 Work = TypeVar("Work")
-_TUNED_BY = "concept/dino_d"
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,18 @@ def _answer(question: Question, bench: Bench) -> list[report.Section]:
     _train([cell for name in question.tables for cell in question.cells(name, rates)], question, bench, "trainings")
     if "referee" in question.tables:
         _all_done(bench.pool, referee.judge, _cases(question, rates, bench.out), "referee")
-    about = f"    {bench.command}\n\n{_told(rates, question)} {_took(time.monotonic() - begun, bench)}"
-    return [_section(name, question.cells(name, rates), bench, about) for name in question.tables]
+    said = _told(rates, question, bench.params.register.margins.retention_loss)
+    about = f"    {bench.command}\n\n{said} {_took(time.monotonic() - begun, bench)}"
+    made = [_section(name, question.cells(name, rates), bench, about) for name in question.tables]
+    return [*made, *_sweep(question, bench, about)]
+
+
+def _sweep(question: Question, bench: Bench, about: str) -> list[report.Section]:
+    """Say what the learning rates were chosen by, where there was a choice."""
+    if not question.has_sweep:
+        return []
+    name = "rates-full" if "full" in question.tables else "rates"
+    return [sections.rates_section(name, table.values(question.sweep(), bench.out), about)]
 
 
 def _section(name: Table, wanted: Sequence[Cell], bench: Bench, about: str) -> report.Section:
@@ -106,7 +116,8 @@ def _rates(question: Question, bench: Bench) -> Rates:
     if not question.has_sweep:
         return question.rates_without_sweep()
     _train(question.sweep(), question, bench, "rates")
-    return table.best_rates(table.values(question.sweep(), bench.out), _TUNED_BY)
+    swept = table.courses(table.values(question.sweep(), bench.out), "method", along="learning_rate")
+    return chosen(swept, bench.params.register.margins.retention_loss)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -123,14 +134,15 @@ def _all_done(pool: ProcessPoolExecutor, task: Callable[[Work], None], works: Se
             raise failure
 
 
-def _told(rates: Rates, question: Question) -> str:
+def _told(rates: Rates, question: Question, most_lost: float) -> str:
     if not question.has_sweep:
         return f"All methods train with the learning rate {question.rates[0]:g}."
     tried, kept = ", ".join(f"{rate:g}" for rate in question.rates), len(question.tuning_concepts)
-    chosen = ", ".join(f"{method} {rate:g}" for method, rate in rates.items())
+    taken = ", ".join(f"{method} {rate:g}" for method, rate in rates.items())
     return (
-        f"Learning rates ({chosen}) were chosen from {tried} by the least {_TUNED_BY} on {kept} concepts that are "
-        "not in the tables, one training each."
+        f"Learning rates ({taken}) were chosen from {tried} on {kept} concepts that are not in the tables, one "
+        f"training each: of those at which {table.KEPT} falls by no more than {most_lost:g}, which the gate lets go, "
+        f"the one of least {table.LIKENESS}."
     )
 
 

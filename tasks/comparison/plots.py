@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dopsd.metrics.statistics import Interval
-from tasks.comparison.table import Courses, Table
+from tasks.comparison.table import KEPT, LIKENESS, SHARPNESS, Courses, Table, found
 
-LIKENESS, KEPT, SHARPNESS = "concept/dino_d", "retention/clip_s", "retention/sharpness"
 _SAID = {
     LIKENESS: "DINO-D on the concept (lower is nearer)",
     KEPT: "CLIP-S on prompts without it (higher is kept)",
@@ -29,6 +28,18 @@ def trade(scores: Table) -> bytes:
         x, y = (found(rows, metric) for metric in (LIKENESS, KEPT))
         axes.errorbar(x.mean, y.mean, xerr=_ends([x]), yerr=_ends([y]), fmt="o", capsize=3, label=method)
     axes.set(xlabel=_SAID[LIKENESS], ylabel=_SAID[KEPT])
+    axes.legend()
+    return _png(figure)
+
+
+def sweep(courses: Courses) -> bytes:
+    """Draw what each method gains and loses against the base at its learning rates: a line a method, low to high."""
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = figure.subplots()
+    for method, rates in courses.items():
+        x, y = ([found(rows, metric).mean for rows in rates.values()] for metric in (LIKENESS, KEPT))
+        axes.plot(x, y, marker="o", label=method)
+    axes.set(xlabel=f"{_SAID[LIKENESS]}, minus the base", ylabel=f"{_SAID[KEPT]}, minus the base")
     axes.legend()
     return _png(figure)
 
@@ -56,15 +67,10 @@ def divergence(courses: Courses) -> bytes:
     return _png(figure)
 
 
-def line(axes: Axes, points: Mapping[int, Interval], name: str) -> None:
+def line(axes: Axes, points: Mapping[float, Interval], name: str) -> None:
     """Draw one line with its intervals."""
     seen = list(points.values())
     axes.errorbar(list(points), [one.mean for one in seen], yerr=_ends(seen), marker="o", capsize=3, label=name)
-
-
-def found(rows: Mapping[str, Interval], metric: str) -> Interval:
-    """Find a metric whichever model measured it."""
-    return next(seen for key, seen in rows.items() if key.split("@")[0] == metric)
 
 
 def _ends(seen: list[Interval]) -> list[list[float]] | None:

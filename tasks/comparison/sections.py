@@ -10,7 +10,6 @@ import pandas as pd
 
 from dopsd.metrics.statistics import Interval, summary
 from tasks.comparison import plots
-from tasks.comparison.question import Table as Name
 from tasks.comparison.report import Section
 from tasks.comparison.table import BASE, Table, apart, courses, divergences, means
 
@@ -33,7 +32,7 @@ _REFEREE = (
 )
 
 
-def scores_section(name: Name, title: str, frame: pd.DataFrame, about: str) -> Section:
+def scores_section(name: str, title: str, frame: pd.DataFrame, about: str) -> Section:
     """Say how every method scores, and how it differs from the base and from D-OPSD."""
     scores = means(frame)
     parts = [f"## {title}", about, _legend(frame), _table(scores)]
@@ -41,16 +40,25 @@ def scores_section(name: Name, title: str, frame: pd.DataFrame, about: str) -> S
     if "dopsd" in scores and len(scores) > 2:
         against = {method: rows for method, rows in apart(frame, "dopsd").items() if method != BASE}
         parts += ["### Minus D-OPSD", _PAIRED, _table(against, signed=True)]
-    return Section(name, "\n\n".join(parts), frame, plots.trade(scores))
+    return Section(name, "\n\n".join(parts), frame, plots.trade(scores), has_cells=True)
 
 
-def course_section(name: Name, title: str, frame: pd.DataFrame, by: str, about: str) -> Section:
+def rates_section(name: str, frame: pd.DataFrame, about: str) -> Section:
+    """Say what every learning rate gains and loses, on the concepts that it was chosen on."""
+    swept = courses(frame, "method", along="learning_rate")
+    rows = {f"{method} | {rate:g}": seen for method, rates in swept.items() for rate, seen in rates.items()}
+    table = _table(rows, head=["method", "learning rate"], signed=True)
+    parts = ["## Learning rates", about, _legend(frame), f"Minus the base. {_PAIRED}", table]
+    return Section(name, "\n\n".join(parts), frame, plots.sweep(swept), has_cells=True)
+
+
+def course_section(name: str, title: str, frame: pd.DataFrame, by: str, about: str) -> Section:
     """Say how methods, or D-OPSD under different teachers, go on as training does."""
     found = courses(frame, by)
     rows = {f"{one} | {stop}": seen for one, moments in found.items() for stop, seen in moments.items()}
     table = _table(rows, head=[by, "iterations"], signed=True)
     parts = [f"## {title}", about, _legend(frame), f"Minus the base. {_PAIRED}", table]
-    return Section(name, "\n\n".join(parts), frame, plots.course(found))
+    return Section(name, "\n\n".join(parts), frame, plots.course(found), has_cells=True)
 
 
 def costs_section(costs: pd.DataFrame, num_steps: int, about: str) -> Section:

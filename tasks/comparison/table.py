@@ -9,20 +9,20 @@ ten concepts.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Literal
 
 import pandas as pd
 
 from dopsd.metrics.statistics import Interval, difference, summary
-from dopsd.recipe import Method
 from tasks.comparison.cells import Cell
 from tasks.pipeline import PLACES
 
 BASE = "base"
+LIKENESS, KEPT, SHARPNESS = "concept/dino_d", "retention/clip_s", "retention/sharpness"
 Table = Mapping[str, Mapping[str, Interval]]
 """Method (or teacher) to metric to interval."""
-Courses = Mapping[str, Mapping[int, Mapping[str, Interval]]]
-"""Method (or teacher) to iterations to metric to interval."""
+Courses = Mapping[str, Mapping[float, Mapping[str, Interval]]]
+"""Method (or teacher) to iterations (or learning rate) to metric to interval."""
 _OF_A_TRAINING = {"teacher": "", "iterations": 0, "learning_rate": 0.0, "train_seed": 0}
 
 
@@ -58,19 +58,19 @@ def apart(frame: pd.DataFrame, reference: str, by: str = "method") -> Table:
     }
 
 
-def courses(frame: pd.DataFrame, by: str) -> Courses:
-    """Give each method (or what else `by` says) minus the base after so many iterations, paired as in `apart`."""
+def courses(frame: pd.DataFrame, by: str, along: Literal["iterations", "learning_rate"] = "iterations") -> Courses:
+    """Give each method (or what else `by` says) minus the base at each value of `along`, paired as in `apart`."""
     base, tuned = frame[frame["method"] == BASE], frame[frame["method"] != BASE]
-    found: dict[str, dict[int, Mapping[str, Interval]]] = {}
-    for stop, rows in tuned.groupby("iterations"):
+    found: dict[str, dict[float, Mapping[str, Interval]]] = {}
+    for point, rows in tuned.groupby(along):
         for name, seen in apart(pd.concat([base, rows]), BASE, by).items():
-            found.setdefault(name, {})[int(stop)] = seen
+            found.setdefault(name, {})[point] = seen
     return found
 
 
 def divergences(frame: pd.DataFrame) -> Courses:
     """Give by the image that the teacher was shown, at every moment, its divergence, and that minus the one before."""
-    found: dict[str, dict[int, Mapping[str, Interval]]] = {}
+    found: dict[str, dict[float, Mapping[str, Interval]]] = {}
     for image, rows in frame.groupby("image", sort=False):
         before = _by_concept(rows[rows["iterations"] == 0])
         found[image] = {
@@ -83,14 +83,15 @@ def divergences(frame: pd.DataFrame) -> Courses:
     return found
 
 
-def best_rates(frame: pd.DataFrame, metric: str) -> dict[Method, float]:
-    """Choose for each method the learning rate with the lowest mean of `metric` on concepts kept for this choice."""
-    tuned = frame[(frame["method"] != BASE) & (frame["metric"].str.split("@").str[0] == metric)]
-    mean = tuned.groupby(["method", "learning_rate"])["value"].mean().reset_index()
-    best = mean.loc[mean.groupby("method")["value"].idxmin()]
-    return {
-        cast(Method, method): float(rate) for method, rate in zip(best["method"], best["learning_rate"], strict=True)
-    }
+def by_cell(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lay out a row a cell, and one for the base on each concept; metrics in columns, means over prompts and noises."""
+    named = ["concept", "method", *_OF_A_TRAINING]
+    return frame.pivot_table(index=named, columns="metric", values="value", sort=False).reset_index()
+
+
+def found(rows: Mapping[str, Interval], metric: str) -> Interval:
+    """Find a metric whichever model measured it."""
+    return next(seen for key, seen in rows.items() if key.split("@")[0] == metric)
 
 
 def _rows(cell: Cell, out: Path) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tasks.folders import read_json, sha256_of_json, write_json
 from tasks.pipeline import Stage
@@ -37,7 +38,7 @@ def remembered(
     return {name: Reached(**one | {"libraries": set(one["libraries"])}) for name, one in found.items()}
 
 
-def _kept(path: Path, asked: str) -> dict[str, dict[str, object]] | None:
+def _kept(path: Path, asked: str) -> dict[str, dict[str, Any]] | None:
     try:
         said = read_json(path)
         is_whole = said["asked"] == asked and said["digest"] == sha256_of_json([asked, said["found"]])

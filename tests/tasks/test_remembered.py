@@ -1,4 +1,4 @@
-"""What was reached is remembered for exactly the texts it was reached in; a spoilt memory costs time and nothing else."""
+"""What was reached is remembered for exactly the texts it was reached in; a spoilt memory costs time alone."""
 
 import json
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def _flipped(text: str) -> str:
     return text.replace("0a1b", "0a1c")
 
 
-def _no_mapping(text: str) -> str:  # noqa: ARG001 (one of several ways to spoil a text)
+def _no_mapping(text: str) -> str:
     return json.dumps([1, 2])
 
 
