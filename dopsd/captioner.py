@@ -22,12 +22,16 @@ class Captioner:
         """Load the model. Raises FileNotFoundError where its directory is missing or incomplete."""
         self._seeing = load_vision_language(model, placement)
 
-    @torch.no_grad()
     def captions(self, images: Sequence[Image], instruction: str) -> list[str]:
-        """Answer `instruction` for each RGB picture, at most 128 tokens; what the model says, stripped."""
+        """Answer `instruction` for each RGB picture, as `answers` does."""
+        return self.answers(images, [instruction] * len(images))
+
+    @torch.no_grad()
+    def answers(self, images: Sequence[Image], instructions: Sequence[str]) -> list[str]:
+        """Answer an instruction for each RGB picture, at most 128 tokens; what the model says, stripped."""
         captions: dict[int, str] = {}
         tokenizer = self._seeing.processor.tokenizer
-        for batch in self._seeing.batches([instruction] * len(images), images):
+        for batch in self._seeing.batches(instructions, images):
             said = self._seeing.model.generate(**batch.inputs, max_new_tokens=_MOST_NEW_TOKENS, do_sample=False)
             new = said[:, batch.inputs["input_ids"].shape[1] :]
             texts = tokenizer.batch_decode(new, skip_special_tokens=True)

@@ -27,7 +27,7 @@ from tasks.scoring.earlier import earlier, keep
 from tasks.scoring.grid import grid, png
 from tasks.scoring.judges import Judges
 from tasks.scoring.measures import measured
-from tasks.scoring.panels import Naming, Prompt, benchmark_panel, concept_panel, prompts, retention_panel
+from tasks.scoring.panels import Naming, Prompt, benchmark_panel, concept_panel, prompts, retention_panel, rewrites
 from tasks.scoring.scores import compared, table
 from tasks.scoring.sheet import Sheet
 
@@ -58,7 +58,7 @@ def run(params: Params, room: Room) -> None:
 
 def _panel(captions: Mapping[str, str], params: Params, room: Room) -> list[Prompt]:
     naming = Naming(params.caption.placeholder, params.evaluate.class_noun)
-    concept = concept_panel(captions, prompts(room.reads["novel"]), naming)
+    concept = concept_panel(captions, prompts(room.reads["novel"]), naming, rewrites(room.reads["novel"]))
     return concept + retention_panel(prompts(room.reads["retention"]), naming)
 
 

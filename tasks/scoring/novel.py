@@ -1,10 +1,11 @@
 """Make a panel of novel scenes for a concept, once; then it is frozen data, and evaluate.novel names it.
 
     python -m tasks.scoring.novel --class-noun teapot --out panels/teapot.txt
-    python -m tasks.scoring.novel --judge models/Qwen3-VL-8B-Instruct --image photo.png --out panels/teapot.txt
+    python -m tasks.scoring.novel --judge models/Qwen3-VL-8B-Instruct --out panels/teapot.txt
 
-Four scenes a concept, as in the paper (arXiv:2605.05204, appendix E). A vision-language model that is shown the
-concept writes them where there is one; what it writes is checked, and templates, drawn by seed, stand in for it.
+Four scenes a concept, and each training caption in other words, as in the paper (arXiv:2605.05204, appendix E). A
+vision-language model that is shown the concept writes them where there is one, after caption has run; what it writes is
+checked. Templates, drawn by seed, stand in for its scenes, and a rule, when scores are taken, for other words.
 """
 
 import argparse
@@ -13,13 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from PIL import Image
-
 from dopsd.captioner import Captioner
 from dopsd.placement import fastest
+from tasks.dataset import dataset
 from tasks.folders import write_text
+from tasks.pipeline import PLACES, Room
+from tasks.runner import RUNS
+from tasks.scoring.panels import SAID_AS
+from tasks.scoring.rewriting import rewritten
 
 COUNT = 4
+_SIDE_PX = 768
+"""The side of the square picture that the model is shown."""
 _OBJECT = (
     "a {} on a wooden table in a kitchen", "a {} in fresh snow at dawn", "a {} on a beach at low tide",
     "a {} on a shelf between old books", "a {} in tall grass after rain", "a {} under a street lamp at night",
@@ -76,23 +82,31 @@ def main() -> None:
     parser.add_argument("--placeholder", default="[V]")
     parser.add_argument("--kind", choices=("object", "style"), default="object")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--judge", help="a Qwen3-VL folder or hub id that writes the scenes")
-    parser.add_argument("--image", type=Path, help="a picture of the concept, for the model")
+    parser.add_argument("--judge", help="a Qwen3-VL folder or hub id that writes, shown the images of data/")
     parser.add_argument("--out", type=Path, required=True)
     said = parser.parse_args()
     if said.out.exists():
         parser.error(f"{said.out} is there, and a panel is frozen: choose another file")
-    prompts, writer = templates(said.placeholder, kind=said.kind, seed=said.seed), f"templates, seed {said.seed}"
-    if said.judge and said.image:
-        instruction = _INSTRUCTION[said.kind].format(count=COUNT, placeholder=said.placeholder)
-        with Image.open(said.image) as image:
-            answer = Captioner(said.judge, fastest()).captions([image.convert("RGB")], instruction)[0]
-        try:
-            prompts, writer = read(answer, said.placeholder), said.judge
-        except ValueError as error:
-            print(f"{error}; templates stand in for it")
-    head = f"# C: {said.class_noun or 'the concept'} in {COUNT} new scenes; written by {writer}. Frozen.\n"
-    write_text(said.out, head + "".join(f"{text}\n" for text in prompts))
+    prompts, others = templates(said.placeholder, kind=said.kind, seed=said.seed), dict[str, str]()
+    if said.judge:
+        prompts, others = _written(said.judge, said.kind, said.placeholder, standing_in=prompts)
+    head = f"# C: {said.class_noun or 'the concept'} in {COUNT} new scenes. Frozen.\n"
+    lines = [*prompts, *(f"{caption}{SAID_AS}{text}" for caption, text in others.items())]
+    write_text(said.out, head + "".join(f"{line}\n" for line in lines))
+
+
+def _written(judge: str, kind: str, placeholder: str, standing_in: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Let the model write scenes and other words for the dataset in data/; say what cannot be used."""
+    reads = {place: Path(PLACES[place]) for place in ("images", "captions")}
+    pairs, captioner = dataset(Room(reads, {}, RUNS), _SIDE_PX), Captioner(judge, fastest())
+    captions = [pair.caption for pair in pairs]
+    instruction = _INSTRUCTION[kind].format(count=COUNT, placeholder=placeholder)
+    try:
+        prompts = read(captioner.captions([pairs[0].picture()], instruction)[0], placeholder, captions)
+    except ValueError as error:
+        print(f"{error}; templates stand in for it")
+        prompts = standing_in
+    return prompts, rewritten(captioner, pairs, placeholder, prompts)
 
 
 if __name__ == "__main__":

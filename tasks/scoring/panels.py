@@ -3,17 +3,22 @@
     panel = concept_panel({"3f0c": "a [V] star on red"}, ["a [V] on the moon"], Naming("[V]", "star"))
     panel += retention_panel(prompts(Path("panels/retention.txt")))
 
-Prompts are frozen data, one a line, "#" in front of a remark: comparisons of years hold only while they stay.
+Prompts are frozen data, one a line, "#" in front of a remark: comparisons of years hold only while they stay. A line
+"a [V] on red => on red ground stands [V]" says a training caption in other words.
 P, the panels of concepts that were learnt earlier, are kept by tasks.scoring.earlier.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from dopsd.metrics.prompting import plain_prompt
 
+SAID_AS = " => "
+"""Stands between a training caption and what a panel file says for it."""
 Panel = Literal["concept", "retention", "earlier", "geneval", "dpg"]
 
 
@@ -44,10 +49,7 @@ class Prompt:
 
 def prompts(path: Path) -> list[str]:
     """Read a panel file; raises ValueError for a prompt that stands there twice, FileNotFoundError for no file."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no panel {path}: write one prompt a line, or name another in params.yaml")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
-    said = [line for line in lines if line and not line.startswith("#")]
+    said = [line for line in _lines(path) if SAID_AS not in line]
     for text in said:
         if said.count(text) > 1:
             raise ValueError(f"{path}: {text!r} stands there more than once; keep one")
@@ -56,18 +58,27 @@ def prompts(path: Path) -> list[str]:
     return said
 
 
-def concept_panel(captions: Mapping[str, str], novel: Sequence[str], naming: Naming) -> list[Prompt]:
+def rewrites(path: Path) -> dict[str, str]:
+    """Read from a panel file what it says for training captions, by caption."""
+    return dict(line.split(SAID_AS, maxsplit=1) for line in _lines(path) if SAID_AS in line)
+
+
+def concept_panel(
+    captions: Mapping[str, str], novel: Sequence[str], naming: Naming, written: Mapping[str, str] = MappingProxyType({})
+) -> list[Prompt]:
     """Say each training caption (by image id) in other words, then add the `novel` scenes.
 
-    Raises ValueError naming a novel prompt that leaves the concept out.
+    The words are those `written` for the caption; a rule finds them where there are none, or they are taken.
+    Raises ValueError naming a prompt that leaves the concept out.
     """
-    for text in novel:
+    for text in (*novel, *written.values()):
         if naming.placeholder not in text:
             raise ValueError(f"evaluate.novel: there is no {naming.placeholder} in {text!r}; put it for the concept")
     taken = {*captions.values(), *novel}
     panel = []
     for identity, caption in sorted(captions.items()):
-        text = next(text for text in _rewrites(caption, naming) if text not in taken)
+        said = [written[caption]] if caption in written else []
+        text = next(text for text in chain(said, _rewrites(caption, naming)) if text not in taken)
         taken.add(text)
         panel.append(Prompt("concept", text, naming.plain(text), identity))
     return panel + [Prompt("concept", text, naming.plain(text)) for text in novel]
@@ -84,6 +95,13 @@ def retention_panel(texts: Sequence[str], naming: Naming) -> list[Prompt]:
 def benchmark_panel(name: Literal["geneval", "dpg"], texts: Sequence[str]) -> list[Prompt]:
     """Take the prompts of a benchmark as they are, without any rewriting."""
     return [Prompt(name, text, text) for text in texts]
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no panel {path}: write one prompt a line, or name another in params.yaml")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _rewrites(caption: str, naming: Naming) -> Iterator[str]:

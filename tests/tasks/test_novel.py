@@ -1,13 +1,21 @@
 """Novel scenes: always four, always with the concept, the same for the same seed."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from dopsd.captioner import Captioner
+from tasks import rows
+from tasks.dataset import Pair
+from tasks.rows import CaptionRow, ImageRow
 from tasks.scoring import novel
-from tasks.scoring.panels import Naming, concept_panel, prompts
+from tasks.scoring.panels import Naming, concept_panel, prompts, rewrites
+from tasks.scoring.rewriting import rewritten
 
+ROOT = Path(__file__).parents[2]
 GOOD = ["a [V] on a sofa", "a [V] in the rain", "a [V] on Mars", "a [V] made of ice"]
 
 
@@ -50,3 +58,52 @@ def test_a_panel_is_written_once_and_can_be_used(tmp_path: Path, monkeypatch: py
     with pytest.raises(SystemExit):
         novel.main()
     assert path.read_text() == before
+
+
+class Writer(Captioner):
+    """A model whose answers are known."""
+
+    def __init__(self, *answers: str) -> None:
+        self._answers, self.asked = answers, list[str]()
+
+    def answers(self, images: Sequence[Image.Image], instructions: Sequence[str]) -> list[str]:
+        assert all(image.size == (8, 8) for image in images)
+        self.asked += instructions
+        return list(self._answers[: len(instructions)])
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> list[Pair]:
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    return [Pair(name, name, f"a [V] on {name}", tmp_path / "1.png", 8) for name in ("red", "blue", "pink")]
+
+
+def test_a_caption_is_said_in_other_words_by_a_model_that_sees_its_picture(pairs: list[Pair]) -> None:
+    writer = Writer('"on red ground stands [V]"', "[V],\nblue behind it", "pink: [V]")
+    found = rewritten(writer, [*pairs, pairs[0]], "[V]", taken=GOOD)
+    assert list(found) == [pair.caption for pair in pairs]
+    assert list(found.values()) == ["on red ground stands [V]", "[V], blue behind it", "pink: [V]"]
+    assert ["a [V] on red" in text for text in writer.asked] == [True, False, False]
+
+
+def test_other_words_that_cannot_be_used_are_left_out_and_told(
+    pairs: list[Pair], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rewritten(Writer("a star on red", "a [V] on red", GOOD[0]), pairs, "[V]", taken=GOOD) == {}
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_where_a_model_writes_nonsense_templates_and_the_rule_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in ("images", "captions"):
+        (tmp_path / "data" / place).mkdir(parents=True)
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "data/images/a.png")
+    rows.write(tmp_path / "data/images/images.jsonl", [ImageRow("a", "a.png", "a.png", "", 40, 40, "", "", (), None)])
+    rows.write(tmp_path / "data/captions/captions.jsonl", [CaptionRow("a", "a [V] on red", "human", None)])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["novel", "--judge", str(ROOT / "models/tiny-qwen3-vl"), "--out", "panel.txt"])
+    novel.main()
+    assert "templates stand in for it" in capsys.readouterr().out
+    assert prompts(Path("panel.txt")) == novel.templates("[V]")
+    assert rewrites(Path("panel.txt")) == {}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.scoring.panels import Naming, concept_panel, prompts, retention_panel
+from tasks.scoring.panels import Naming, concept_panel, prompts, retention_panel, rewrites
 
 STAR = Naming("[V]", "star")
 ROOT = Path(__file__).parents[2]
@@ -58,6 +58,20 @@ def test_a_novel_prompt_without_the_concept_and_a_retention_prompt_with_it_are_t
 def test_a_panel_file_holds_a_prompt_a_line_and_remarks(tmp_path: Path) -> None:
     (tmp_path / "panel.txt").write_text("# a remark\n\na [V]\n  a [V] on red \n", encoding="utf-8")
     assert prompts(tmp_path / "panel.txt") == ["a [V]", "a [V] on red"]
+
+
+def test_other_words_that_the_panel_file_says_go_before_the_rule(tmp_path: Path) -> None:
+    path = tmp_path / "panel.txt"
+    path.write_text("a [V] on the moon\na [V] star on red => on red ground stands [V]\n", encoding="utf-8")
+    captions = {"a": "a [V] star on red", "b": "a [V] star on blue"}
+    panel = concept_panel(captions, prompts(path), STAR, rewrites(path))
+    assert [prompt.text for prompt in panel] == ["on red ground stands [V]", "a [V] on blue", "a [V] on the moon"]
+    assert [prompt.target for prompt in panel] == ["a", "b", None]
+
+
+def test_other_words_without_the_concept_are_told() -> None:
+    with pytest.raises(ValueError, match=r"evaluate\.novel: there is no \[V\] in 'a star'"):
+        concept_panel({"a": "a [V]"}, [], STAR, {"a [V]": "a star"})
 
 
 @pytest.mark.parametrize(("text", "reason"), [("a\nb\na\n", "'a' stands there more than once"), ("# a\n", "no prompt")])
