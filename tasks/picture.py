@@ -13,9 +13,9 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
+from typing import cast
 
-import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageMath, ImageOps, UnidentifiedImageError
 
 from tasks.folders import sha256_of_bytes
 
@@ -136,12 +136,13 @@ def _rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[s
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Round 16-bit grey to 8 bits (Pillow's own `convert` clips it); refuse wider pixels, whose range nobody knows."""
-    values = np.asarray(image)
-    if not image.mode.startswith("I") or values.min() < 0 or values.max() > 65535:
+    values = image.convert("I") if image.mode.startswith("I") else None
+    low, high = cast(tuple[int, int], values.getextrema()) if values else (-1, -1)
+    if values is None or low < 0 or high > 65535:
         raise Unusable("its pixels are 32-bit numbers without an agreed range", "export it with 8 or 16 bits a channel")
-    grey = Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
+    grey = ImageMath.lambda_eval(lambda of: (of["values"] * 255 + 32767) / 65535, values=values).convert("L")
     if isinstance(clear := image.info.get("transparency"), int):  # PNG's one grey that is transparent
-        grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+        grey.putalpha(ImageMath.lambda_eval(lambda of: (of["values"] != clear) * 255, values=values).convert("L"))
     return grey
 
 
