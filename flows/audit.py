@@ -23,7 +23,9 @@ def audit(
 ) -> None:
     """Look at every edge from weights back to images, code, parents and verdict; exit with 1 where one is broken."""
     with mistakes_told():
-        found = importlib.import_module("tasks.audit").audit(Path(), load(Path()).register.model, is_strict=strict)
+        found = importlib.import_module("tasks.versions.audit").audit(
+            Path(), load(Path()).register.model, is_strict=strict
+        )
     if as_json:
         print(json.dumps([asdict(row) for row in found]))
     elif found:

@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 
 from flows.mistakes import mistakes_told, told
-from tasks.ledger import Entry, of_model, read
 from tasks.params import load
+from tasks.versions.ledger import Entry, of_model, read
 
 Reason = Annotated[str, typer.Option(help="Why; it stands in the ledger.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
@@ -35,7 +35,7 @@ def champion(
         if log:
             found = of_model(read(root), name)
         else:
-            entry = importlib.import_module("tasks.succession").champion_at(name, at, root)
+            entry = importlib.import_module("tasks.versions.succession").champion_at(name, at, root)
             found = [entry] if entry else []
     if as_json:
         rows = [asdict(row) for row in found]
@@ -54,7 +54,7 @@ def promote(
 ) -> None:
     """Make a version champion because a person says so."""
     with mistakes_told():
-        name, promotion = load(Path()).register.model, importlib.import_module("tasks.promotion")
+        name, promotion = load(Path()).register.model, importlib.import_module("tasks.versions.promotion")
         known = promotion.standing(name, Path())
         entry = promotion.promote(
             name, version, reason, Path(), known=known, despite_rejection=despite_rejection
@@ -65,7 +65,7 @@ def promote(
 def rollback(reason: Reason = "no reason was given") -> None:
     """Give the alias back to the champion before this one."""
     with mistakes_told():
-        name, promotion = load(Path()).register.model, importlib.import_module("tasks.promotion")
+        name, promotion = load(Path()).register.model, importlib.import_module("tasks.versions.promotion")
         entry = promotion.rollback(name, reason, Path(), known=promotion.standing(name, Path()))
     told.print(_told(entry), markup=False, soft_wrap=True)
 

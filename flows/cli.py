@@ -147,7 +147,7 @@ def sample(
         params = load(ROOT)
         adapter = None
         if model != "base":
-            adapter = importlib.import_module("tasks.registry").fetch(params.register.model, model, ROOT)
+            adapter = importlib.import_module("tasks.versions.registry").fetch(params.register.model, model, ROOT)
         drawn = importlib.import_module("tasks.sample").picture(params, prompt, seed, adapter)
         out.parent.mkdir(parents=True, exist_ok=True)
         drawn.save(out)
@@ -166,7 +166,7 @@ def _choose(parent: str | None) -> None:
     if parent is None:
         return
     name = load(ROOT).register.model
-    version = parent if parent == "base" else importlib.import_module("tasks.registry").named(name, parent)
+    version = parent if parent == "base" else importlib.import_module("tasks.versions.registry").named(name, parent)
     if override(ROOT, "train.parent", version):
         told.print(f"{PARAMS_FILE}: train.parent is now {version}")
 
@@ -190,7 +190,7 @@ def _flow(selection: Selection, *, accept_weak_teacher: bool) -> list[Outcome]:
     """Run the flow in this process: Prefect starts a server for it unless PREFECT_API_URL names one."""
     params = load(ROOT)
     if params.train.parent != "base":
-        importlib.import_module("tasks.registry").fetch(params.register.model, params.train.parent, ROOT)
+        importlib.import_module("tasks.versions.registry").fetch(params.register.model, params.train.parent, ROOT)
     flow = importlib.import_module("flows.continual_tuning").continual_tuning
     state = flow(selection, accept_weak_teacher=accept_weak_teacher, return_state=True)
     outcomes: list[Outcome] = state.result(raise_on_failure=False)

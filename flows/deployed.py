@@ -16,10 +16,10 @@ from prefect.states import Completed
 from flows.continual_tuning import ended, turns
 from flows.flown import flown
 from flows.summary import Outcome
-from tasks.lineage import TRIGGER
 from tasks.params import load
 from tasks.planning.selection import Selection
 from tasks.runner import sources
+from tasks.versions.lineage import TRIGGER
 
 
 @flow(name="continual-tuning", persist_result=False)
@@ -39,7 +39,7 @@ def deployed(
     params = load(root)
     sources(params, root)
     if params.train.parent != "base":
-        importlib.import_module("tasks.registry").fetch(params.register.model, params.train.parent, root)
+        importlib.import_module("tasks.versions.registry").fetch(params.register.model, params.train.parent, root)
     fly = partial(turns, selection, accept_weak_teacher=accept_weak_teacher)
     due = flow_run.scheduled_start_time.timestamp()
     summary = flown(root, selection, accept_weak_teacher=accept_weak_teacher, asked=due, fly=fly)

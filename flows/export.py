@@ -24,6 +24,6 @@ def export(
     """Write an adapter in the key layout that another program reads."""
     with mistakes_told():
         params = load(ROOT)
-        adapter = importlib.import_module("tasks.registry").fetch(params.register.model, version, ROOT)
+        adapter = importlib.import_module("tasks.versions.registry").fetch(params.register.model, version, ROOT)
         said = importlib.import_module("tasks.export").export(params, adapter, form, out, is_merged=merged)
     told.print(said, markup=False, soft_wrap=True)

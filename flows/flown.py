@@ -10,9 +10,9 @@ from pathlib import Path
 
 from flows.mistakes import told
 from flows.summary import Outcome, Summary
-from tasks.flight import flight
 from tasks.planning.selection import Selection
-from tasks.request import digest
+from tasks.workspaces.flight import flight
+from tasks.workspaces.request import digest
 
 ASKED = "DOPSD_ASKED"
 """When somebody asked, in seconds of the epoch, where that was before this process began."""

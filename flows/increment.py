@@ -25,9 +25,9 @@ from tasks.dvcfile import rendered
 from tasks.params import load, resolved
 from tasks.planning.count import Count
 from tasks.planning.fingerprint import ROOMS
-from tasks.reuse import last
 from tasks.runner import RUNS
-from tasks.store import Store
+from tasks.stores.reuse import last
+from tasks.stores.store import Store
 
 _LAST = "embed"
 _DVC = ("-m", "dvc")

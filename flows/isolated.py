@@ -18,7 +18,7 @@ from flows.flown import ASKED
 from flows.mistakes import told
 from flows.reproduction import child
 from tasks.git import environment as without_git
-from tasks.workspace import environment, left_out, workspace
+from tasks.workspaces.workspace import environment, left_out, workspace
 
 _HOME = Path(__file__).parents[1]
 _OURS = ("flows", "tasks", "dopsd")

@@ -14,13 +14,13 @@ from prefect.states import Completed
 from flows.reproduction import reproduce
 from flows.summary import Outcome, Status
 from tasks import weak_teacher
-from tasks.flight import alone
 from tasks.params import load
 from tasks.pipeline import PLACES, Stage
 from tasks.planning.plan import plan
 from tasks.planning.selection import Selection
-from tasks.reuse import last
 from tasks.runner import RUNS
+from tasks.stores.reuse import last
+from tasks.workspaces.flight import alone
 
 _STATE_NAMES: dict[Status, str | None] = {"ran": None, "cached": "Cached", "refused": "Refused", "stale": "Stale"}
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tasks.folders import read_json
 from tasks.pipeline import PLACES
-from tasks.workspace import is_lent
+from tasks.workspaces.workspace import is_lent
 
 Status = Literal["ran", "joined", "cached", "refused", "failed", "stale"]
 _STATUS_STYLES: Mapping[Status, str] = {

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps(params.resolved(params.load(root)), indent=2, ensure_ascii=False))
         elif asked.command == "parent":
             name = params.load(root).register.model
-            print(importlib.import_module("tasks.registry").fetch(name, asked.version, root))
+            print(importlib.import_module("tasks.versions.registry").fetch(name, asked.version, root))
         else:
             if "DVC_STAGE" in os.environ:  # DVC, when killed, leaves its children alive
                 end_with_starter()

@@ -9,19 +9,19 @@ from pathlib import Path
 
 from dopsd.captioner import Captioner
 from dopsd.placement import fastest
-from tasks import rows
-from tasks.batches import batches
-from tasks.caption_rows import kept, written
-from tasks.dataset import stored
-from tasks.describing import Seen, described
-from tasks.entries import caption_keys
 from tasks.folders import write_manifest
+from tasks.images import rows
+from tasks.images.caption_rows import kept, written
+from tasks.images.dataset import stored
+from tasks.images.rows import CaptionRow, ImageRow
 from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.planning.fingerprint import running
-from tasks.rows import CaptionRow, ImageRow
-from tasks.shelf import Shelf, store, tell
-from tasks.weights import revision
+from tasks.stores.batches import batches
+from tasks.stores.describing import Seen, described
+from tasks.stores.entries import caption_keys
+from tasks.stores.shelf import Shelf, store, tell
+from tasks.stores.weights import revision
 
 
 def run(params: Params, room: Room) -> None:

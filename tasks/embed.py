@@ -14,17 +14,17 @@ from dopsd.examples import save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Encoder
 from dopsd.placement import fastest
-from tasks.batches import batches
-from tasks.dataset import Pair, dataset
-from tasks.entries import Origin
 from tasks.folders import Row, sha256_of_file, write_manifest, write_rows
-from tasks.making import MAKERS, Shown, assembled, shown
+from tasks.images.dataset import Pair, dataset
 from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.planning.fingerprint import running
-from tasks.readings import keys, readings
 from tasks.sections import Embed
-from tasks.shelf import Shelf, store, tell
+from tasks.stores.batches import batches
+from tasks.stores.entries import Origin
+from tasks.stores.making import MAKERS, Shown, assembled, shown
+from tasks.stores.readings import keys, readings
+from tasks.stores.shelf import Shelf, store, tell
 
 Load = Callable[[], Encoder]
 _Shelves = dict[str, Shelf[list[Shown]]]

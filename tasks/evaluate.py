@@ -16,8 +16,8 @@ from dopsd.families.catalogue import family
 from dopsd.placement import fastest
 from dopsd.pretrained import named
 from tasks.cast import Cast, load_cast
-from tasks.dataset import embedded, teacher_context
 from tasks.folders import write_bytes, write_json, write_manifest, write_text
+from tasks.images.dataset import embedded, teacher_context
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
 from tasks.progress import track

@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from tasks import metadata, rows
-from tasks.caption_text import written
-from tasks.duplicates import near, perceptual_hash
 from tasks.folders import sha256_of_bytes, write_bytes, write_manifest
+from tasks.images import metadata, rows
+from tasks.images.caption_text import written
+from tasks.images.duplicates import near, perceptual_hash
+from tasks.images.picture import Limits, Unusable, decoded
+from tasks.images.rows import ImageRow, QuarantineRow
+from tasks.images.source import SourceFile, files
 from tasks.params import Params
-from tasks.picture import Limits, Unusable, decoded
 from tasks.pipeline import Room
 from tasks.progress import track
-from tasks.rows import ImageRow, QuarantineRow
 from tasks.sections import Ingest
-from tasks.source import SourceFile, files
 
 CAPTION_SUFFIX = ".txt"
 

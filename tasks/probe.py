@@ -19,8 +19,8 @@ from dopsd.metrics.likeness import DinoDistance
 from dopsd.metrics.statistics import Interval
 from dopsd.placement import fastest
 from dopsd.probe import Distances, Pair, Probe, draw_pairs, judge
-from tasks import dataset
 from tasks.folders import write_bytes, write_json
+from tasks.images import dataset
 from tasks.intervals import as_json
 from tasks.params import Params
 from tasks.pipeline import Room

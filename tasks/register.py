@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks import registry, tracking, version_commit
+from tasks import tracking
 from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, change, records
 from tasks.folders import read_json, read_rows, sha256_of_json, write_json
 from tasks.intervals import as_json
-from tasks.lineage import Lineage, lineage
 from tasks.params import Params
 from tasks.pipeline import Room
-from tasks.verdict import Judged, verdict
-from tasks.verdict_picture import picture
-from tasks.version_page import Facts, page
+from tasks.versions import registry, version_commit
+from tasks.versions.lineage import Lineage, lineage
+from tasks.versions.verdict import Judged, verdict
+from tasks.versions.verdict_picture import picture
+from tasks.versions.version_page import Facts, page
 
 _TOLD = "scores_sha256"
 

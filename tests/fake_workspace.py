@@ -22,8 +22,8 @@ from tasks.folders import read_json, sha256_of_bytes, sha256_of_folder, write_js
 from tasks.params import Params
 from tasks.pipeline import STAGES, Room
 from tasks.planning.fingerprint import STAGE
-from tasks.shelf import store, tell
-from tasks.store import key_of
+from tasks.stores.shelf import store, tell
+from tasks.stores.store import key_of
 
 PARAMS: dict[str, Any] = {
     "models": {

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks import ledger
 from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE
-from tasks.duplicates import perceptual_hash
 from tasks.folders import sha256_of_bytes
 from tasks.git import said
-from tasks.ledger import Entry
-from tasks.picture import Limits, decoded
-from tasks.version_commit import kept
+from tasks.images.duplicates import perceptual_hash
+from tasks.images.picture import Limits, decoded
+from tasks.versions import ledger
+from tasks.versions.ledger import Entry
+from tasks.versions.version_commit import kept
 
 MADE = {
     "v1": ("base", (0, 1, 2), "PROMOTE"), "v2": ("v1", (0, 1, 2, 3), "PROMOTE"), "v3": ("v1", (0, 1, 4), "REJECT"),

@@ -13,9 +13,9 @@ from dopsd.gate import CHECKS
 from tasks import runner
 from tasks.folders import write_json, write_rows
 from tasks.git import said
-from tasks.lineage import WEIGHTS
 from tasks.pipeline import STAGES, stage
 from tasks.planning.code_record import refresh
+from tasks.versions.lineage import WEIGHTS
 from tests.fake_workspace import FakeWorkspace
 
 IGNORED = "/data/\n/runs/\n/mlflow.db*\n/mlruns/\n/.dvc/tmp\n/.dvc/cache\n/ledger.jsonl\n"

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from tasks import registry
 from tasks.folders import sha256_of_file
-from tasks.lineage import WEIGHTS, Lineage
 from tasks.params import parse, resolved
+from tasks.versions import registry
+from tasks.versions.lineage import WEIGHTS, Lineage
 from tests.fake_workspace import PARAMS
 
 DIGEST = "0" * 32 + ".dir"

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks import ledger
 from tasks.ancestry.index import Image, opened
 from tasks.ancestry.records import Record, contents, lines, records
 from tasks.ancestry.tree import aliases, chosen
 from tasks.git import said
 from tasks.params import PARAMS_FILE
-from tasks.version_commit import LOCK, RECORD
+from tasks.versions import ledger
+from tasks.versions.version_commit import LOCK, RECORD
 
 _NAMED = ("parent", "base", "environment_lock", "upstream", "is_weak_teacher_accepted", "is_git_clean")
 Pair = tuple[Any, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.git import said, said_if_it_can
-from tasks.version_commit import RECORD, tag
+from tasks.versions.version_commit import RECORD, tag
 
 IMAGES, CAPTIONS, LINEAGE = "images.jsonl", "captions.jsonl", "lineage.json"
 BASE = "base"

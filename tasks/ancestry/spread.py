@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tasks import ledger
 from tasks.ancestry.index import Image, Index, opened
 from tasks.ancestry.records import records
 from tasks.ancestry.tree import aliases, descendants
-from tasks.duplicates import perceptual_hash
 from tasks.folders import sha256_of_bytes
-from tasks.picture import Limits, Unusable, decoded
+from tasks.images.duplicates import perceptual_hash
+from tasks.images.picture import Limits, Unusable, decoded
+from tasks.versions import ledger
 
 Kind = Literal["same bytes", "same pixels", "looks alike"]
 

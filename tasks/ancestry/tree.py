@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import ledger
 from tasks.ancestry.index import Image, opened
 from tasks.ancestry.records import BASE, Record, records
+from tasks.versions import ledger
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from dopsd.sampling import walks
 from dopsd.whole import attach_whole_
 from tasks.comparison.cells import Cell, series
 from tasks.comparison.workspaces import finished
-from tasks.dataset import embedded, teacher_context
 from tasks.folders import read_json, sha256_of_folder, sha256_of_json, write_json, write_text
+from tasks.images.dataset import embedded, teacher_context
 from tasks.params import Params, load
 from tasks.pipeline import PLACES, Room
 from tasks.runner import RUNS

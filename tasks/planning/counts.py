@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.caption_rows import written
-from tasks.dataset import Pair
-from tasks.entries import Origin, caption_keys
+from tasks.images.caption_rows import written
+from tasks.images.dataset import Pair
 from tasks.params import Params
 from tasks.planning.count import Count, joined
 from tasks.planning.foreseen import Foreseen
-from tasks.readings import keys, readings
 from tasks.runner import RUNS
-from tasks.store import Store, opened
+from tasks.stores.entries import Origin, caption_keys
+from tasks.stores.readings import keys, readings
+from tasks.stores.store import Store, opened
 
 
 @dataclass(frozen=True)

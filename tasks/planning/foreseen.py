@@ -10,9 +10,9 @@ from pathlib import Path
 from dvc.output import Output
 from dvc_data.hashfile.tree import Tree
 
-from tasks import rows
+from tasks.images import rows
+from tasks.images.rows import CaptionRow, ImageRow
 from tasks.planning.count import Certainty
-from tasks.rows import CaptionRow, ImageRow
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tasks.caption_text import written
-from tasks.metadata import is_table, lines
-from tasks.picture import Limits, Unusable, decoded
+from tasks.images.caption_text import written
+from tasks.images.metadata import is_table, lines
+from tasks.images.picture import Limits, Unusable, decoded
+from tasks.images.rows import ImageRow
+from tasks.images.source import ARCHIVES, SourceFile
 from tasks.planning.count import Certainty
 from tasks.planning.foreseen import Foreseen
-from tasks.rows import ImageRow
 from tasks.sections import Ingest
-from tasks.source import ARCHIVES, SourceFile
 
 Files = Mapping[str, str]
 """Digests by name, as DVC lists a folder."""

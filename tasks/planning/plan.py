@@ -25,8 +25,8 @@ from tasks.planning.row import Decision, Row
 from tasks.planning.selection import Selection
 from tasks.planning.trees import keep
 from tasks.planning.turn import Future, turn
-from tasks.reuse import with_counts
 from tasks.runner import RUNS, history, located
+from tasks.stores.reuse import with_counts
 
 
 @dataclass(frozen=True)

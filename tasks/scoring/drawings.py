@@ -14,10 +14,10 @@ from dopsd.family import Context, Encoder
 from dopsd.metrics.divergence import velocity_divergence
 from dopsd.metrics.few_step import curvature
 from dopsd.sampling import Walk, walks
-from tasks.batches import batches
 from tasks.cast import Cast
 from tasks.scoring.base_walks import BaseWalks
 from tasks.scoring.panels import Prompt
+from tasks.stores.batches import batches
 
 TOGETHER = 128
 """Pictures a model whose velocities are held at a time."""

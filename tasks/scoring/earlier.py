@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL.Image import Image
 
-from tasks.dataset import stored
 from tasks.folders import read_rows, write_bytes, write_rows
+from tasks.images.dataset import stored
 from tasks.scoring.grid import png
 from tasks.scoring.panels import Prompt
 

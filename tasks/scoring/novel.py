@@ -16,8 +16,8 @@ from random import Random
 
 from dopsd.captioner import Captioner
 from dopsd.placement import fastest
-from tasks.dataset import dataset
 from tasks.folders import write_text
+from tasks.images.dataset import dataset
 from tasks.pipeline import PLACES, Room
 from tasks.runner import RUNS
 from tasks.scoring.panels import SAID_AS

@@ -9,7 +9,7 @@ left out; the rule of tasks.scoring.panels stands in for it.
 from collections.abc import Sequence
 
 from dopsd.captioner import Captioner
-from tasks.dataset import Pair
+from tasks.images.dataset import Pair
 from tasks.scoring.panels import SAID_AS
 
 _INSTRUCTION = (

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from tasks.folders import staged_folder, staged_name, write_bytes
-from tasks.source import paths
+from tasks.images.source import paths
 from tasks.triggers.events import Arrived
 from tasks.triggers.inbox import Inbox, at
 from tasks.triggers.validation import CAPTION_SUFFIX

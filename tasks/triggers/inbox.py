@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.folders import read_json, write_json
+from tasks.images.source import paths
 from tasks.sections import Ingest
-from tasks.source import paths
 from tasks.triggers.events import Arrived, Event, Withdrawn
 from tasks.triggers.validation import CAPTION_SUFFIX, named, validated
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from tasks.picture import Limits, Unusable, decoded
+from tasks.images.picture import Limits, Unusable, decoded
+from tasks.images.source import SourceFile, files_of
 from tasks.sections import Ingest
-from tasks.source import SourceFile, files_of
 from tasks.triggers.events import Arrived, Event, Refused
 
 CAPTION_SUFFIX = ".txt"

@@ -15,7 +15,7 @@ from prefect.flows import Flow
 from flows import deployed
 from flows.asking import ASKED_BY, EVENT, TRIGGER
 from flows.summary import Outcome, Summary
-from tasks import lineage
+from tasks.versions import lineage
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ from dopsd.adapter import save_adapter
 from dopsd.adapter_roles import Shape, attach_
 from dopsd.families.catalogue import family
 from flows.cli import app
-from tasks import registry
+from tasks.versions import registry
 
 PROJECT = Path(__file__).parents[2]
 

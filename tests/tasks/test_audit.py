@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks import audit as auditing
 from tasks.ancestry.records import records
 from tasks.git import said
-from tasks.lineage import WEIGHTS
 from tasks.tracking import connect
+from tasks.versions import audit as auditing
+from tasks.versions.lineage import WEIGHTS
 from tests.registered import project_of_two
 
 KEPT = (".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")

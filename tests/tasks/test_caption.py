@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 from workspace import Workspace
 
-from tasks import caption, rows
-from tasks.caption_text import with_placeholder
-from tasks.rows import CaptionRow
+from tasks import caption
+from tasks.images import rows
+from tasks.images.caption_text import with_placeholder
+from tasks.images.rows import CaptionRow
 
 
 def captions(workspace: Workspace) -> dict[str, CaptionRow]:

@@ -4,7 +4,7 @@ import random
 
 from PIL import Image
 
-from tasks.crop import cover
+from tasks.images.crop import cover
 
 
 def test_every_size_covers_the_target_without_an_empty_edge() -> None:

@@ -4,7 +4,7 @@ import random
 
 from PIL import Image
 
-from tasks.duplicates import Near, near, perceptual_hash
+from tasks.images.duplicates import Near, near, perceptual_hash
 
 
 def test_the_fast_search_finds_what_comparing_all_pairs_finds() -> None:

@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from workspace import MODELS, Workspace
 
 from tasks import embed
-from tasks.dataset import Pair
-from tasks.entries import KEYS, Origin
 from tasks.folders import sha256_of_folder
+from tasks.images.dataset import Pair
 from tasks.params import load
 from tasks.planning.fingerprint import running
+from tasks.stores.entries import KEYS, Origin
 
 
 @pytest.fixture
@@ -185,4 +185,4 @@ def test_entries_are_kept_for_as_long_as_the_code_that_makes_them_does_the_same(
     assert keys(encoder, "\n# a comment\n") == now
     assert keys("dopsd/families/z_image.py", "\n\nFAMILY = None\n") == now  # the denoiser's side
     assert not set(keys(encoder, "\n\n_LONGEST_TALK = 7\n")) & set(now)
-    assert not set(keys("tasks/making.py", "\n\n\ndef _packed(context):\n    return b''\n")) & set(now)
+    assert not set(keys("tasks/stores/making.py", "\n\n\ndef _packed(context):\n    return b''\n")) & set(now)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks import flight as flights
-from tasks.flight import flight
 from tasks.lock import held, held_if_free
+from tasks.workspaces import flight as flights
+from tasks.workspaces.flight import flight
 
 
 def lent(home: Path, number: int) -> Path:
@@ -70,7 +70,7 @@ def test_the_folder_of_a_person_is_answered_by_what_was_done_in_it(tmp_path: Pat
 def test_a_flight_that_dies_leaves_its_turn_and_its_state_to_the_next(tmp_path: Path) -> None:
     roots = [lent(tmp_path, number) for number in range(2)]
     script = (
-        "import os, signal, sys; from pathlib import Path; from tasks.flight import flight\n"
+        "import os, signal, sys; from pathlib import Path; from tasks.workspaces.flight import flight\n"
         "with flight(Path(sys.argv[1]), 'a' * 64, 0.0) as mine:\n"
         "    (Path(sys.argv[1]) / 'runs/train/checkpoint').write_text('step 10')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tasks import ingest, rows
+from tasks import ingest
 from tasks.folders import read_json, sha256_of_bytes, sha256_of_folder
+from tasks.images import rows
+from tasks.images.rows import ImageRow, QuarantineRow
 from tasks.params import parse
 from tasks.pipeline import Room
-from tasks.rows import ImageRow, QuarantineRow
 
 ELSEWHERE = {
     "models": {"family": "z-image", "base": "base", "vlm": "vlm", "dino": "dino", "clip": "clip"},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.ledger import Entry, held, located, read
+from tasks.versions.ledger import Entry, held, located, read
 
 
 def entry(version: str) -> Entry:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.lineage import _git, dvc_digest
+from tasks.versions.lineage import _git, dvc_digest
 from tests.fake_workspace import FakeWorkspace
 
 

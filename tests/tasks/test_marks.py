@@ -8,8 +8,8 @@ from pathlib import Path
 from dopsd.metrics.statistics import Interval
 from dopsd.recipe import Evaluation
 from tasks.folders import write_json, write_rows
-from tasks.marks import Marks, differences, marks, read
 from tasks.params import parse
+from tasks.versions.marks import Marks, differences, marks, read
 from tests.fake_workspace import PARAMS
 
 OURS = Marks(4, {"retention/contrast": {"a ring": {0: 1.0, 1: 3.0}, "a star": {0: 2.0, 1: 2.0}}})

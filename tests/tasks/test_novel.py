@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from dopsd.captioner import Captioner
-from tasks import rows
-from tasks.dataset import Pair
-from tasks.rows import CaptionRow, ImageRow
+from tasks.images import rows
+from tasks.images.dataset import Pair
+from tasks.images.rows import CaptionRow, ImageRow
 from tasks.scoring import novel
 from tasks.scoring.panels import Naming, concept_panel, prompts, rewrites
 from tasks.scoring.rewriting import rewritten

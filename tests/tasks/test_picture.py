@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tasks.picture import Limits, Picture, Unusable, decoded
+from tasks.images.picture import Limits, Picture, Unusable, decoded
 
 
 def a_scene(width: int = 60, height: int = 40) -> Image.Image:

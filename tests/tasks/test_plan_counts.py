@@ -17,7 +17,7 @@ from dopsd.family import Context
 from tasks import caption, embed, ingest
 from tasks.planning.count import Count
 from tasks.planning.plan import plan
-from tasks.reuse import last
+from tasks.stores.reuse import last
 from tests.fake_workspace import FakeWorkspace
 from tests.tasks.oracle import World, settled
 

@@ -16,7 +16,7 @@ from tasks.planning.row import Decision, Row
 from tasks.planning.selection import Selection
 from tasks.planning.staleness import ACCEPTED, mark, upstream
 from tasks.planning.trees import difference
-from tasks.reuse import last, note, with_counts
+from tasks.stores.reuse import last, note, with_counts
 
 ALL = [row.name for row in STAGES]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from dopsd.gate import Decision, Verdict
-from tasks import aliases, ledger, promotion, registry
 from tasks.params import parse
-from tasks.promotion import Moved, Standing
-from tasks.succession import champion_at, succession
 from tasks.tracking import connect, new_run
+from tasks.versions import aliases, ledger, promotion, registry
+from tasks.versions.promotion import Moved, Standing
+from tasks.versions.succession import champion_at, succession
 from tests.fake_workspace import PARAMS
 from tests.versions import entered
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.dataset import Pair
+from tasks.images.dataset import Pair
 from tasks.params import Params, load
-from tasks.readings import readings
 from tasks.sections import Embed
+from tasks.stores.readings import readings
 
 PAIRS = [Pair(f"id{n}", f"{n}.png", f"a [V] star on colour {n}", Path(f"{n}.png"), 40) for n in range(5)]
 ROOT = Path(__file__).parents[2]

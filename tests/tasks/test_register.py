@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tasks import aliases, promotion, registry, runner
+from tasks import runner
 from tasks.ancestry.records import records
 from tasks.folders import read_json, sha256_of_folder, write_json
-from tasks.lineage import Lineage
 from tasks.pipeline import stage
 from tasks.tracking import connect
+from tasks.versions import aliases, promotion, registry
+from tasks.versions.lineage import Lineage
 from tests.fake_workspace import FakeWorkspace
 from tests.registered import images, laid_out, score, train
 

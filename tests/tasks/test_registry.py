@@ -8,11 +8,11 @@ from pathlib import Path
 import mlflow.diffusers
 import pytest
 
-from tasks import aliases, registry
 from tasks.folders import sha256_of_file
-from tasks.lineage import WEIGHTS, Lineage
 from tasks.params import parse
 from tasks.tracking import connect, new_run
+from tasks.versions import aliases, registry
+from tasks.versions.lineage import WEIGHTS, Lineage
 from tests.fake_workspace import PARAMS
 from tests.versions import DIGEST, entered
 

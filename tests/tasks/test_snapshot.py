@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.snapshot import snapshot
+from tasks.workspaces.snapshot import snapshot
 
 
 def test_files_are_shared_and_folders_are_not(tmp_path: Path) -> None:

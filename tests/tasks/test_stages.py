@@ -14,12 +14,13 @@ from workspace import Workspace, laid_out
 from dopsd.curves import Curves
 from dopsd.gate import judge
 from dopsd.recipe import Margins
-from tasks import rows, weak_teacher
+from tasks import weak_teacher
 from tasks.folders import read_rows, sha256_of_file, sha256_of_folder
+from tasks.images import rows
+from tasks.images.rows import CaptionRow, ImageRow
 from tasks.intervals import differences
 from tasks.pipeline import PLACES
 from tasks.pipeline import stage as stage_of
-from tasks.rows import CaptionRow, ImageRow
 
 
 @pytest.fixture(scope="module")

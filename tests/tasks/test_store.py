@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.ahead import ahead
-from tasks.shelf import Shelf
-from tasks.store import Store, key_of
+from tasks.stores.ahead import ahead
+from tasks.stores.shelf import Shelf
+from tasks.stores.store import Store, key_of
 
 KEYS = [key_of({"image": name, "schema": 1}) for name in "abcdef"]
 
@@ -102,7 +102,7 @@ def test_a_run_that_dies_keeps_what_it_computed(tmp_path: Path) -> None:
 
 def test_a_writer_killed_at_any_moment_leaves_whole_entries_only(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from tasks.store import Store, key_of\n"
+        "import sys; from pathlib import Path; from tasks.stores.store import Store, key_of\n"
         "store = Store(Path(sys.argv[1])); number = 0\n"
         "while True:\n"
         "    store.write(key_of({'number': number % 50}), bytes([number % 50]) * 300_000); number += 1\n"

@@ -9,7 +9,7 @@ from PIL import Image
 from dopsd.gate import judge
 from dopsd.metrics.statistics import Interval
 from dopsd.recipe import Margins
-from tasks.verdict_picture import picture
+from tasks.versions.verdict_picture import picture
 
 KEYS = ("concept/dino_d", "retention/clip_s", "retention/curvature", "retention/sharpness", "retention/contrast")
 

@@ -9,7 +9,7 @@ import pytest
 from tasks.ancestry.records import LINEAGE, records
 from tasks.folders import sha256_of_folder
 from tasks.git import said
-from tasks.version_commit import found, kept
+from tasks.versions.version_commit import found, kept
 from tests.fake_workspace import FakeWorkspace
 
 RECORD = {LINEAGE: '{"mlflow_run_id": "r", "entered": {}, "lineage": {"parent": "base"}}\n', "images.jsonl": "{}\n"}

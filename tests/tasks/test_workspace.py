@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from tasks.flight import alone
 from tasks.folders import read_json, write_json
 from tasks.params import load
 from tasks.pipeline import stage
 from tasks.planning.selection import Selection
-from tasks.request import digest
 from tasks.runner import history
-from tasks.workspace import environment, is_lent, left_out, record, workspace
+from tasks.workspaces.flight import alone
+from tasks.workspaces.request import digest
+from tasks.workspaces.workspace import environment, is_lent, left_out, record, workspace
 from tests.fake_workspace import FakeWorkspace
 from tests.repository import commit, committed, git, photographed
 
@@ -137,7 +137,7 @@ def test_a_workspace_begins_where_the_last_one_ended(home: FakeWorkspace) -> Non
 
 def test_the_checkout_of_a_process_that_was_killed_is_swept_by_the_next(home: FakeWorkspace) -> None:
     script = (
-        "import os, signal; from pathlib import Path; from tasks.workspace import workspace\n"
+        "import os, signal; from pathlib import Path; from tasks.workspaces.workspace import workspace\n"
         "with workspace(Path()) as root: os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=home.root, check=False).returncode == -9

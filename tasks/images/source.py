@@ -4,7 +4,7 @@
         print(file.name, len(file.read()))
 
 Archives are read, never unpacked: nothing is written under a name that an archive chose. What can't be read is told
-when `read` is called, by tasks.picture.Unusable.
+when `read` is called, by tasks.images.picture.Unusable.
 """
 
 import io
@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tasks.picture import Unusable
+from tasks.images.picture import Unusable
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 Opened = Callable[[], IO[bytes] | None]

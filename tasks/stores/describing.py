@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from PIL.Image import Image
 
 from dopsd.captioner import Captioner
-from tasks.rows import ImageRow
+from tasks.images.rows import ImageRow
 
 Seen = tuple[ImageRow, Image]
 

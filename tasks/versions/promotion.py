@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dopsd.gate import Decision, Verdict
-from tasks import aliases, ledger, registry
-from tasks.ledger import Entry, Ledger
-from tasks.lineage import person
-from tasks.succession import succession
+from tasks.versions import aliases, ledger, registry
+from tasks.versions.ledger import Entry, Ledger
+from tasks.versions.lineage import person
+from tasks.versions.succession import succession
 
 
 class Moved(ValueError):

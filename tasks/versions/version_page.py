@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dopsd.gate import Decision, Reason
 from tasks.folders import sha256_of_json
-from tasks.lineage import Lineage
+from tasks.versions.lineage import Lineage
 
 _SHOWN = 12
 """Hex digits of a digest; the tags have it whole."""

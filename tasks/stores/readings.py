@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from dopsd.metrics.prompting import plain_prompt
 from dopsd.pairing import partners
-from tasks.dataset import Pair
-from tasks.entries import KEYS, Origin
+from tasks.images.dataset import Pair
 from tasks.params import Params
+from tasks.stores.entries import KEYS, Origin
 
 Reading = tuple[str, Sequence[Pair]]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from tasks.ahead import ahead
 from tasks.pipeline import Room
 from tasks.progress import track
-from tasks.reuse import note
-from tasks.store import Store, opened
+from tasks.stores.ahead import ahead
+from tasks.stores.reuse import note
+from tasks.stores.store import Store, opened
 
 Ready = TypeVar("Ready")
 

@@ -21,7 +21,7 @@ from tasks.lock import held, held_if_free
 from tasks.pipeline import STAGES, Stage
 from tasks.planning.key import now
 from tasks.runner import RUNS
-from tasks.workspace import is_lent, record
+from tasks.workspaces.workspace import is_lent, record
 
 FLIGHTS = RUNS / "flights"
 _LANDED = "landed.json"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dopsd.examples import Example
 from dopsd.family import Context, Encoder
-from tasks.dataset import Pair
+from tasks.images.dataset import Pair
 
 Shown = tuple[str, Image | None]
 """A caption, and the picture for what reads one."""

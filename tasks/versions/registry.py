@@ -19,10 +19,10 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from tasks.aliases import ALIASES
 from tasks.folders import sha256_of_file, staged_folder, write_bytes
-from tasks.lineage import WEIGHTS, Lineage, person, trigger
 from tasks.tracking import connect
+from tasks.versions.aliases import ALIASES
+from tasks.versions.lineage import WEIGHTS, Lineage, person, trigger
 
 PARENTS = Path("runs/parents")
 RECORD = "record"

@@ -12,15 +12,16 @@ from typing import Any
 
 import yaml
 
-from tasks import aliases, ledger, registry, tracking
+from tasks import tracking
 from tasks.ancestry.records import Record, contents, records
 from tasks.ancestry.tree import ancestors, is_rooted
 from tasks.git import said, said_if_it_can
-from tasks.ledger import Entry
-from tasks.lineage import Lineage
 from tasks.pipeline import PLACES, STAGES
-from tasks.stored import Stores, stores
-from tasks.version_commit import LOCK
+from tasks.versions import aliases, ledger, registry
+from tasks.versions.ledger import Entry
+from tasks.versions.lineage import Lineage
+from tasks.versions.stored import Stores, stores
+from tasks.versions.version_commit import LOCK
 
 _DIGESTED = ("images", "captions", "embeddings")
 _IN_LINEAGE = {"images": "dataset"}

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.batches import batches
 from tasks.folders import sha256_of_bytes, sha256_of_json, write_bytes
+from tasks.stores.batches import batches
 
 _DIGEST = 64  # hex digits, then a newline
 _ABANDONED_S = 3600

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from tasks.caption_text import written
-from tasks.picture import Unusable
+from tasks.images.caption_text import written
+from tasks.images.picture import Unusable
 
 FILES = ("metadata.jsonl", "metadata.csv")
 _CAPTIONS = ("text", "caption")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
-from tasks import ledger
-from tasks.ledger import Entry
+from tasks.versions import ledger
+from tasks.versions.ledger import Entry
 
 
 def succession(entries: Sequence[Entry]) -> list[str]:

@@ -2,7 +2,7 @@
 
 >>> aliases("dopsd")  # {"champion": "v3", "challenger": None}
 
-Only `tasks.promotion` moves them: MLflow keeps no history of them and takes no turns.
+Only `tasks.versions.promotion` moves them: MLflow keeps no history of them and takes no turns.
 """
 
 from tasks.tracking import connect

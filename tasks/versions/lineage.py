@@ -17,10 +17,10 @@ import yaml
 from tasks import weak_teacher
 from tasks.folders import read_json, sha256_of_file, sha256_of_json
 from tasks.git import said_if_it_can
-from tasks.ledger import LEDGER
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
 from tasks.planning import staleness
+from tasks.versions.ledger import LEDGER
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
 ENVIRONMENT_LOCK = "constraints.txt"

@@ -6,7 +6,7 @@
 
 import unicodedata
 
-from tasks.picture import Unusable
+from tasks.images.picture import Unusable
 
 
 def written(data: bytes, max_characters: int) -> str:

@@ -7,13 +7,13 @@ import json
 from dataclasses import dataclass
 
 from dopsd.gate import Decision, judge
-from tasks import marks, promotion, registry
 from tasks.folders import sha256_of_json
 from tasks.intervals import differences
-from tasks.lineage import Lineage
-from tasks.marks import Marks
 from tasks.params import Params
 from tasks.pipeline import Room
+from tasks.versions import marks, promotion, registry
+from tasks.versions.lineage import Lineage
+from tasks.versions.marks import Marks
 
 _MARKS = "marks.json"
 

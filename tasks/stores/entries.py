@@ -2,7 +2,7 @@
 
 >>> KEYS["teacher"](pair, origin)
 
-No torch: `dopsd plan` asks for the same keys as the stages, which make the entries by `tasks.making`.
+No torch: `dopsd plan` asks for the same keys as the stages, which make the entries by `tasks.stores.making`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dopsd.families.catalogue import listed, teacher_context
-from tasks.crop import POLICY
-from tasks.dataset import Pair
+from tasks.images.crop import POLICY
+from tasks.images.dataset import Pair
 from tasks.params import Params
 from tasks.planning.fingerprint import made_by
-from tasks.store import key_of
-from tasks.weights import revision
+from tasks.stores.store import key_of
+from tasks.stores.weights import revision
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Origin:
         except ValueError as error:
             raise ValueError(f"embed.{error}") from error
         weights = revision(models["base"], runs), revision(models["vlm"], runs)
-        makers = made_by(code, [("tasks.making", "MAKERS"), (listed(name).encoder, "load_encoder")])
+        makers = made_by(code, [("tasks.stores.making", "MAKERS"), (listed(name).encoder, "load_encoder")])
         return cls(name, *weights, way, makers)
 
 
@@ -51,7 +51,7 @@ def caption_keys(ids: Iterable[str], params: Params, vlm: Path, runs: Path, code
         "kind": "caption",
         "instruction": params.caption.instruction,
         "vision_language": revision(vlm, runs),
-        "made_by": made_by(code, [("tasks.describing", "described")]),
+        "made_by": made_by(code, [("tasks.stores.describing", "described")]),
     }
     return [key_of(parts | {"image": name}) for name in ids]
 

@@ -3,8 +3,8 @@
 >>> written(image, "a red star", "vlm@3f0c5e0ff1a2", Caption(instruction="Describe [V].")).caption  # "[V], a red star"
 """
 
-from tasks.caption_text import with_placeholder
-from tasks.rows import CaptionRow, ImageRow
+from tasks.images.caption_text import with_placeholder
+from tasks.images.rows import CaptionRow, ImageRow
 from tasks.sections import Caption
 
 

@@ -23,9 +23,9 @@ from tasks.lock import held
 from tasks.params import PARAMS_FILE, load, resolved
 from tasks.pipeline import PLACES
 from tasks.runner import RUNS
-from tasks.snapshot import snapshot
 from tasks.weak_teacher import ACCEPTED
-from tasks.worktree import TREE, worktree
+from tasks.workspaces.snapshot import snapshot
+from tasks.workspaces.worktree import TREE, worktree
 
 _SHARED = ("store", "trees", "parents", "revisions", "flights", "recorded", ACCEPTED)
 _SHARED_FILES = ("history.jsonl", "reuse.jsonl")

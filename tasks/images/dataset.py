@@ -9,11 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from tasks import rows
-from tasks.crop import cover
 from tasks.folders import read_json, read_rows
+from tasks.images import rows
+from tasks.images.crop import cover
+from tasks.images.rows import CaptionRow, ImageRow
 from tasks.pipeline import Room
-from tasks.rows import CaptionRow, ImageRow
 
 
 @dataclass(frozen=True)

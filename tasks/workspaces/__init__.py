@@ -1,0 +1,1 @@
+"""Runs that overlap: a folder each, and one execution for all who ask for the same."""
