@@ -11,8 +11,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.budget import Budget
 from flows.stage_task import stage_task
-from flows.summary import Outcome
+from flows.summary import ENDING, Outcome
 from tasks.pipeline import Stage
 from tasks.planning.selection import Selection
 
@@ -22,20 +23,21 @@ def continual_tuning(
     selection: Selection = Selection(),  # noqa: B008 (frozen)
     *,
     accept_weak_teacher: bool = False,
+    budget: Budget | None = None,
 ) -> State[list[Outcome]]:
     """Bring the selected stages up to date in the current folder; with `selection.first`, rerun it and all after it.
 
     The state holds what became of each stage that had its turn, and is named after the last one where that ended early.
     """
-    return ended(turns(selection, accept_weak_teacher=accept_weak_teacher))
+    return ended(turns(selection, budget or Budget(), accept_weak_teacher=accept_weak_teacher))
 
 
-def turns(selection: Selection, *, accept_weak_teacher: bool) -> list[Outcome]:
-    """Give every stage its turn, within a flow; tells what became of each until one fails or is refused."""
+def turns(selection: Selection, budget: Budget, *, accept_weak_teacher: bool) -> list[Outcome]:
+    """Give every stage its turn, within a flow; tells what became of each until one fails, is refused or deferred."""
     outcomes: list[Outcome] = []
     for stage in (*selection.upstream, *selection.chosen):
-        outcomes.append(_turn(stage, selection, accept_weak_teacher=accept_weak_teacher))
-        if outcomes[-1].status in ("failed", "refused"):
+        outcomes.append(_turn(stage, selection, budget, accept_weak_teacher=accept_weak_teacher))
+        if outcomes[-1].status in ENDING:
             break
     return outcomes
 
@@ -47,13 +49,15 @@ def ended(outcomes: Sequence[Outcome]) -> State[list[Outcome]]:
         return Failed(message=f"{last.name} failed", data=outcomes)
     if last.status == "refused":
         return Completed(name="Refused", message=f"{last.name} refused to go on", data=outcomes)
+    if last.status == "deferred":
+        return Completed(name="Deferred", message=f"the budget ends before {last.name} would", data=outcomes)
     return Completed(data=outcomes)
 
 
-def _turn(stage: Stage, selection: Selection, *, accept_weak_teacher: bool) -> Outcome:
+def _turn(stage: Stage, selection: Selection, budget: Budget, *, accept_weak_teacher: bool) -> Outcome:
     """Run the task of one stage; what fails there is a row of the summary here."""
     begun = time.monotonic()
-    state: State[Any] = stage_task(stage, selection, accept_weak_teacher=accept_weak_teacher, return_state=True)
+    state: State[Any] = stage_task(stage, selection, budget, accept_weak_teacher=accept_weak_teacher, return_state=True)
     if state.is_completed():
         outcome: Outcome = state.result()
         return outcome

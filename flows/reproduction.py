@@ -1,8 +1,9 @@
 """Bring one stage up to date with DVC, in a process group that ends when this process does.
 
-reproduce("caption", is_forced=False)
+reproduce("caption", Budget(), is_forced=False)
 """
 
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.budget import Budget, OutOfTime
 from tasks.planning.code_record import refresh
 from tasks.planning.staleness import ACCEPTED
 from tasks.runner import RUNS, history
@@ -22,8 +24,10 @@ class StageFailed(RuntimeError):
     """A stage, or DVC, gave up; what it had to say is on stderr by then."""
 
 
-def reproduce(name: str, *, is_forced: bool, is_upstream_stale: bool = False) -> bool:
-    """Let DVC decide whether the stage runs in the current folder; tells whether it did. Raises StageFailed.
+def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: bool = False) -> bool:
+    """Let DVC decide whether the stage runs in the current folder; tells whether it did.
+
+    Raises StageFailed, and OutOfTime where it was asked to end because the budget does.
 
     What it writes is marked where its upstream is stale. DVC's own remarks go to runs/<stage>/dvc.log, the stage's
     progress and every complaint to our stderr.
@@ -35,7 +39,11 @@ def reproduce(name: str, *, is_forced: bool, is_upstream_stale: bool = False) ->
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = _environment(is_upstream_stale=is_upstream_stale)
     with log.open("wb") as remarks, child(command, environment, stdout=remarks.fileno()) as dvc:
-        if dvc.wait() != 0:
+        try:
+            code = dvc.wait(None if math.isinf(budget.seconds) else max(0.0, budget.left()))
+        except subprocess.TimeoutExpired as late:
+            raise OutOfTime(f"{name} was asked to end, as the budget does") from late
+        if code != 0:
             known_at = (RUNS / name).readlink() if (RUNS / name).is_symlink() else RUNS / name
             raise StageFailed(f"{name} failed; `dopsd stage {name}` tries it alone, {known_at} has what is known")
     return _times_run(name) > known

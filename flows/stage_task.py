@@ -3,6 +3,7 @@
 stage_task(stage("caption"), Selection(), accept_weak_teacher=False)
 """
 
+import math
 import time
 from pathlib import Path
 
@@ -11,18 +12,26 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.budget import Budget, OutOfTime
 from flows.reproduction import reproduce
 from flows.summary import Outcome, Status
 from tasks import weak_teacher
 from tasks.params import load
 from tasks.pipeline import PLACES, Stage
 from tasks.planning.plan import plan
+from tasks.planning.row import Decision
 from tasks.planning.selection import Selection
 from tasks.runner import RUNS
 from tasks.stores.reuse import last
 from tasks.workspaces.flight import alone
 
-_STATE_NAMES: dict[Status, str | None] = {"ran": None, "cached": "Cached", "refused": "Refused", "stale": "Stale"}
+_STATE_NAMES: dict[Status, str | None] = {
+    "ran": None,
+    "cached": "Cached",
+    "refused": "Refused",
+    "deferred": "Deferred",
+    "stale": "Stale",
+}
 
 
 class StaleUpstream(RuntimeError):
@@ -31,24 +40,25 @@ class StaleUpstream(RuntimeError):
 
 # Prefect's own cache sees neither data nor helper code, so it is not asked
 @task(task_run_name="{stage.name}", cache_policy=NO_CACHE, persist_result=False)
-def stage_task(stage: Stage, selection: Selection, *, accept_weak_teacher: bool) -> State[Outcome]:
+def stage_task(stage: Stage, selection: Selection, budget: Budget, *, accept_weak_teacher: bool) -> State[Outcome]:
     """Bring one stage up to date in the current folder; raises StageFailed, and StaleUpstream unless that is accepted.
 
-    The state is "Cached" where DVC found nothing to do, "Refused" where the probe found the teacher too weak, "Stale"
-    for a stage upstream of the selection that is out of date and is left so.
+    The state is "Cached" where DVC found nothing to do, "Refused" where the probe found the teacher too weak,
+    "Deferred" where it would exceed the budget, "Stale" for a stage upstream of the selection that is out of date and
+    is left so.
     """
     begun = time.monotonic()
-    status = _done(stage, selection)
-    if stage.name == "probe" and _is_refused(accept_weak_teacher=accept_weak_teacher):
+    status = _done(stage, selection, budget)
+    if stage.name == "probe" and status != "deferred" and _is_refused(accept_weak_teacher=accept_weak_teacher):
         status = "refused"
     images = last(RUNS, stage.name) if status == "ran" else None
     outcome = Outcome(stage.name, status, round(time.monotonic() - begun, 2), images)
     return Completed(name=_STATE_NAMES[status], message=f"{stage.name}: {status}", data=outcome)
 
 
-def _done(stage: Stage, selection: Selection) -> Status:
+def _done(stage: Stage, selection: Selection, budget: Budget) -> Status:
     """Plan again, as what stands before it may have changed; an output to be restored is work, too."""
-    found = plan(Path(), selection)
+    found = plan(Path(), selection, counts=not math.isinf(budget.seconds))
     row = next(row for row in (*found.upstream, *found.rows) if row.name == stage.name)
     if row in found.stale:
         if not selection.accept_stale:
@@ -56,9 +66,15 @@ def _done(stage: Stage, selection: Selection) -> Status:
         return "stale"
     if row.is_idle:
         return "cached"
+    if row.decision is not Decision.CACHED and not budget.fits(row.expected):
+        return "deferred"
     with alone(stage, Path()):
-        forced = stage in selection.forced
-        return "ran" if reproduce(stage.name, is_forced=forced, is_upstream_stale=bool(found.stale)) else "cached"
+        forced, is_stale = stage in selection.forced, bool(found.stale)
+        try:
+            has_run = reproduce(stage.name, budget, is_forced=forced, is_upstream_stale=is_stale)
+        except OutOfTime:
+            return "deferred"
+        return "ran" if has_run else "cached"
 
 
 def _is_refused(*, accept_weak_teacher: bool) -> bool:

@@ -17,13 +17,16 @@ from tasks.folders import read_json
 from tasks.pipeline import PLACES
 from tasks.workspaces.workspace import is_lent
 
-Status = Literal["ran", "joined", "cached", "refused", "failed", "stale"]
+Status = Literal["ran", "joined", "cached", "refused", "failed", "deferred", "stale"]
+ENDING: tuple[Status, ...] = ("refused", "failed", "deferred")
+"""After these, no other stage has its turn."""
 _STATUS_STYLES: Mapping[Status, str] = {
     "ran": "green",
     "joined": "green",
     "cached": "dim",
     "refused": "yellow",
     "failed": "red",
+    "deferred": "yellow",
     "stale": "yellow",
 }
 _VERDICT_STYLES = {"PROMOTE": "bold green", "HOLD": "bold yellow", "REJECT": "bold red"}
@@ -73,7 +76,7 @@ class Summary:
     @property
     def is_done(self) -> bool:
         """Tell whether every stage came to its end."""
-        return not any(outcome.status in ("refused", "failed") for outcome in self.outcomes)
+        return not any(outcome.status in ENDING for outcome in self.outcomes)
 
     def as_json(self) -> dict[str, object]:
         """Give what `dopsd run --json` prints; version and verdict are null where the run ended before."""
@@ -123,6 +126,8 @@ def _interval(row: Mapping[str, float | None]) -> str:
 
 def _show_verdict(record: Mapping[str, Any], console: Console) -> None:
     console.print(Text.assemble((record["verdict"], _VERDICT_STYLES[record["verdict"]]), f"  {record['version']}"))
+    if record.get("is_shadow"):
+        console.print("  judged in the shadow: no alias moved; `dopsd run --force register` lets it count")
     if record.get("lineage", {}).get("upstream") == "stale":
         console.print("  made from stale inputs, which was accepted", style="yellow")
     for reason in record["reasons"]:

@@ -19,6 +19,7 @@ from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.versions import registry, version_commit
 from tasks.versions.lineage import Lineage, lineage
+from tasks.versions.shadow import is_shadow
 from tasks.versions.verdict import Judged, verdict
 from tasks.versions.verdict_picture import picture
 from tasks.versions.version_page import Facts, page
@@ -49,6 +50,7 @@ def run(params: Params, room: Room) -> None:
             "model": name,
             "version": version,
             "verdict": judged.decision.verdict,
+            "is_shadow": is_shadow(),
             "reasons": [asdict(reason) | {"observed": as_json(reason.observed)} for reason in judged.decision.reasons],
             "mlflow_run_id": run_id,
             "lineage": asdict(record),

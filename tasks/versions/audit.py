@@ -127,7 +127,8 @@ def _scores(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
         yield "evaluation", "its record holds no scores of the adapter"
     if registry.record(found.model, record.version, "marks.json") is None:
         yield "evaluation", "its run has no record/marks.json: no later version can be compared with it"
-    verdicts = [entry.verdict for entry in found.decided if (entry.action, entry.version) == ("decide", record.version)]
+    own = [entry for entry in found.decided if entry.version == record.version]
+    verdicts = [entry.verdict for entry in own if entry.action in ("decide", "shadow")]
     if not verdicts:
         yield "verdict", "the gate's decision on it is not in the ledger"
     elif found.tags[record.version].get("verdict") != verdicts[-1]:

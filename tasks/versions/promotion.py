@@ -15,6 +15,7 @@ from dopsd.gate import Decision, Verdict
 from tasks.versions import aliases, ledger, registry
 from tasks.versions.ledger import Entry, Ledger
 from tasks.versions.lineage import person
+from tasks.versions.shadow import is_shadow
 from tasks.versions.succession import succession
 
 
@@ -42,9 +43,10 @@ def rival(name: str, version: str, root: Path) -> str | None:
     return None if now == version else now
 
 
-def decided(name: str, version: str, evidence: Mapping[str, str], root: Path) -> Entry | None:
-    """Find the gate's last decision on a version, if it went by the same evidence."""
-    made = [row for row in _entries(name, root) if (row.action, row.version) == ("decide", version)]
+def decided(name: str, version: str, evidence: Mapping[str, str], root: Path, *, shadows: bool = False) -> Entry | None:
+    """Find the gate's last decision on a version, if it went by the same evidence; of `shadows`, too, if asked."""
+    actions = ("decide", "shadow") if shadows else ("decide",)
+    made = [row for row in _entries(name, root) if row.version == version and row.action in actions]
     return made[-1] if made and dict(made[-1].evidence) == dict(evidence) else None
 
 
@@ -53,17 +55,18 @@ def decide(
 ) -> None:
     """Let the gate's verdict move an alias: PROMOTE makes a champion, HOLD a challenger, REJECT moves nothing.
 
-    Decided before on the same evidence, it moves nothing. Raises Moved where the champion is no longer `rival`.
+    Decided before on the same evidence, or in the shadow, it moves nothing. Raises Moved where the champion is no
+    longer `rival`.
     """
     with ledger.held(root) as book:
         now = _settled(book, name)
-        if decided(name, version, evidence, root) is None:
+        if decided(name, version, evidence, root, shadows=is_shadow()) is None:
             if rival != (None if now.champion == version else now.champion):
                 raise Moved(f"the champion is {now.champion} by now, {version} was compared with {rival}")
-            after = _after(now, version, decision.verdict)
+            after = now if is_shadow() else _after(now, version, decision.verdict)
             reason = "\n".join(reason.sentence for reason in decision.reasons)
             entry = Entry(
-                name, "decide", version, "gate", reason, after.champion, after.challenger,
+                name, "shadow" if is_shadow() else "decide", version, "gate", reason, after.champion, after.challenger,
                 verdict=str(decision.verdict), rival=rival, evidence=evidence,
             )  # fmt: skip
             _move(book, entry)

@@ -14,7 +14,8 @@ from flows.cli import app
 from flows.continual_tuning import continual_tuning
 from tasks.folders import read_json
 from tasks.pipeline import STAGES
-from tests.fake_workspace import FAIL, WEAK, FakeWorkspace
+from tasks.runner import HISTORY
+from tests.fake_workspace import FAIL, HANG, WEAK, FakeWorkspace
 
 ALL = [row.name for row in STAGES]
 
@@ -142,3 +143,36 @@ def test_a_weak_teacher_ends_the_run_until_a_person_accepts_it(workspace: FakeWo
     result = dopsd("run", "--json", "--accept-weak-teacher")
     assert result.exit_code == 0
     assert statuses(result) == ["cached"] * 4 + ["ran"] * 3
+
+
+def test_what_would_not_fit_into_the_budget_is_not_begun(workspace: FakeWorkspace) -> None:
+    workspace.change("train.learning_rate", 0.002)
+    took = "".join(json.dumps({"stage": "train", "device": "cpu", "began": 0.0, "seconds": 4000.0}) + "\n" for _ in range(5))
+    with (workspace.root / HISTORY).open("a") as file:
+        file.write(took)
+    result = dopsd("run", "--budget", "1h", "--json")
+    assert result.exit_code == 5
+    assert statuses(result) == ["cached"] * 4 + ["deferred"]
+    assert "the budget ends before train would" in result.stderr
+    assert last_flow_run()[0].state_name == "Deferred"
+    assert statuses(dopsd("run", "--budget", "2h", "--json")) == ["cached"] * 4 + ["ran"] * 3
+
+
+def test_what_is_at_work_when_the_budget_ends_is_asked_to_end_and_begun_again(
+    workspace: FakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.change("train.learning_rate", 0.002)
+    with monkeypatch.context() as slow:
+        slow.setenv(HANG, f"train:{tmp_path / 'begun'}")
+        result = dopsd("run", "--only", "train", "--budget", "20s", "--json")
+    assert result.exit_code == 5
+    assert statuses(result)[-1] == "deferred"
+    assert (tmp_path / "begun").exists()
+    assert statuses(dopsd("run", "--json")) == ["cached"] * 4 + ["ran"] * 3
+
+
+@pytest.mark.parametrize(("said", "reason"), [("2", "with its units"), ("0s", "nothing would be done")])
+def test_a_budget_that_is_none_is_told(workspace: FakeWorkspace, said: str, reason: str) -> None:
+    result = dopsd("run", "--budget", said)
+    assert result.exit_code == 1
+    assert reason in result.stderr

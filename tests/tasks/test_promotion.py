@@ -11,6 +11,7 @@ from tasks.params import parse
 from tasks.tracking import connect, new_run
 from tasks.versions import aliases, ledger, promotion, registry
 from tasks.versions.promotion import Moved, Standing
+from tasks.versions.shadow import SHADOW
 from tasks.versions.succession import champion_at, succession
 from tests.fake_workspace import PARAMS
 from tests.versions import entered
@@ -64,6 +65,22 @@ def test_a_verdict_under_new_margins_counts(root: Path) -> None:
     decide(root, "v1", Verdict.HOLD)
     decide(root, "v1", Verdict.PROMOTE, margins="wider")
     assert promotion.standing("dopsd", root) == Standing("v1", None)
+
+
+def test_in_the_shadow_a_verdict_is_entered_and_moves_nothing_until_it_counts(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(root, "v1", Verdict.PROMOTE)
+    with monkeypatch.context() as shadow:
+        shadow.setenv(SHADOW, "yes")
+        decide(root, "v2", Verdict.PROMOTE)
+        decide(root, "v2", Verdict.PROMOTE)
+        assert promotion.standing("dopsd", root) == Standing("v1", None)
+    decide(root, "v2", Verdict.PROMOTE)
+    assert [(row.action, row.champion) for row in ledger.read(root)] == [
+        ("decide", "v1"), ("shadow", "v1"), ("decide", "v2"),
+    ]  # fmt: skip
+    assert succession(ledger.read(root)) == ["v1", "v2"]
 
 
 def test_a_decision_against_a_former_champion_is_refused(root: Path) -> None:
