@@ -19,7 +19,7 @@ from dopsd.recipe import Method
 from flows.mistakes import mistakes_told, told
 from tasks.comparison.concepts import Concept, concepts
 from tasks.comparison.question import Question, Table
-from tasks.params import Params, load
+from tasks.params import Params, load, of_family
 
 RATES, STOPS = "5e-5,1e-4,2e-4,4e-4", "10,20,40,80"
 Name = TypeVar("Name", bound=str)
@@ -40,7 +40,8 @@ def compare(
 ) -> None:
     """Train and score every cell, and write tables with intervals, every value, and plots."""
     with mistakes_told():
-        params = _of_family(load(Path()), family)
+        params = load(Path())
+        params = of_family(params, family) if family else params
         question = Question(
             tables=_some("--tables", tables, get_args(Table)),
             methods=_some("--methods", methods, get_args(Method)),
@@ -79,17 +80,6 @@ def _some(option: str, said: str, known: Sequence[Name]) -> list[Name]:
         if name not in known:
             raise ValueError(f"{option}: there is no {name!r}; choose some of {', '.join(known)}")
     return [name for name in known if name in said.split(",")]
-
-
-def _of_family(params: Params, family: str | None) -> Params:
-    """Put another family's folders in the place of those in `models`; raises ValueError where none are said."""
-    if family in (None, params.models.family):
-        return params
-    said = params.compare.families.get(str(family))
-    if said is None:
-        raise ValueError(f"--family {family}: params.yaml has no folders for it; add compare.families.{family}")
-    models = params.models.model_validate(params.models.model_dump() | dict(said) | {"family": family})
-    return replace(params, models=models)
 
 
 def _concepts(folder: Path, drawn_by: str, needed: int) -> list[Concept]:

@@ -7,17 +7,20 @@ import importlib
 import os
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from dopsd.recipe import Method
 from flows.budget import Budget
+from flows.choices import choose
 from flows.continual_tuning import ended, turns
 from flows.flown import flown
 from flows.summary import Outcome
-from tasks.params import load
+from tasks.params import PARAMS_FILE, load
 from tasks.planning.selection import Selection
 from tasks.runner import sources
 from tasks.versions.lineage import TRIGGER
@@ -28,28 +31,48 @@ from tasks.versions.shadow import SHADOW
 def deployed(
     selection: Selection = Selection(),  # noqa: B008 (frozen)
     *,
-    accept_weak_teacher: bool = False,
-    asked_by: str = "",
+    project: str = PARAMS_FILE,
+    family: Literal["z-image", "flux2-klein"] | None = None,
+    dataset: str | None = None,
+    method: Method | None = None,
     budget: str | None = None,
     shadow: bool = False,
+    accept_weak_teacher: bool = False,
+    asked_by: str = "",
 ) -> State[list[Outcome]]:
     """Bring the selected stages up to date; "Joined" where a run that landed since this one was due did the same.
 
-    So runs that pile up while a worker is away, or while one is at work, are answered by one. `asked_by` names the run
-    of a trigger: `dopsd trigger watch` looks for it, and a version says that this started it.
+    So runs that pile up while a worker is away, or while one is at work, are answered by one.
+
+    Args:
+        selection: Which stages have their turn; all of them, unless it says otherwise.
+        project: The params file of the project, in the last commit; its register.model is the project's name.
+        family: Another family than the project's: compare.families in its params file says which models that has.
+        dataset: Another folder of images than the project's ingest.source.
+        method: Another way to train than the project's train.method.
+        budget: How long the run may take, such as 45m, 2h or 1d12h; it ends before, and the next one goes on.
+        shadow: Judge what comes of it, and promote nothing.
+        accept_weak_teacher: Train though the probe advises against it.
+        asked_by: The run of a trigger that `dopsd trigger watch` looks for; a version says that this started it.
     """
     os.environ.setdefault(TRIGGER, asked_by or f"the deployment, run {flow_run.name}")
     if shadow:
         os.environ[SHADOW] = "yes"
-    root = Path()
-    params = load(root)
-    sources(params, root)
-    if params.train.parent != "base":
-        importlib.import_module("tasks.versions.registry").fetch(params.register.model, params.train.parent, root)
-    fly = partial(turns, selection, Budget.of(budget), accept_weak_teacher=accept_weak_teacher)
+    root, spent = Path(), Budget.of(budget)
+    choose(root, project=project, family=family, dataset=dataset, method=method)
+    _fetch(root)
+    fly = partial(turns, selection, spent, accept_weak_teacher=accept_weak_teacher)
     due = flow_run.scheduled_start_time.timestamp()
     summary = flown(root, selection, accept_weak_teacher=accept_weak_teacher, asked=due, fly=fly)
     state = ended(summary.outcomes)
     if summary.is_joined and state.is_completed():
         return Completed(name="Joined", message="another run did the same", data=summary.outcomes)
     return state
+
+
+def _fetch(root: Path) -> None:
+    """Check what comes from outside, and bring the version to train on from."""
+    params = load(root)
+    sources(params, root)
+    if params.train.parent != "base":
+        importlib.import_module("tasks.versions.registry").fetch(params.register.model, params.train.parent, root)

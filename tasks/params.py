@@ -8,7 +8,7 @@ The defaults are the paper's recipe (dopsd.recipe) and live in code alone; param
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -134,3 +134,14 @@ def _keys(kind: Any) -> dict[str, Any]:
     if is_dataclass(kind):
         return {field.name: field.type for field in fields(kind)}
     return {name: field.annotation for name, field in kind.model_fields.items()}
+
+
+def of_family(params: Params, family: str) -> Params:
+    """Put another family's folders in the place of those in `models`; raises ValueError where none are said."""
+    if family == params.models.family:
+        return params
+    said = params.compare.families.get(family)
+    if said is None:
+        raise ValueError(f"family {family}: {PARAMS_FILE} has no folders for it; add compare.families.{family}")
+    models = params.models.model_validate(params.models.model_dump() | dict(said) | {"family": family})
+    return replace(params, models=models)

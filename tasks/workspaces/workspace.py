@@ -46,9 +46,14 @@ def workspace(home: Path) -> Iterator[Path]:
                 raise ValueError(f"the last commit holds no {name}, and a workspace starts from that: commit it")
         _share_runs(root, home.resolve())
         _settle_dvc(root, home, slot / "dvc")
-        _lay_out(root, home)
-        _begin_where_others_ended(root)
+        settle(root)
         yield root
+
+
+def settle(root: Path) -> None:
+    """Bring what params.yaml of a lent workspace names, and what the last run of its project came to."""
+    _lay_out(root, (root / _RECORDED).resolve().parents[1])
+    _begin_where_others_ended(root)
 
 
 def is_lent(root: Path) -> bool:
@@ -72,19 +77,24 @@ def environment(home: Path) -> Mapping[str, str]:
 
 def record(root: Path) -> None:
     """Keep what a lent workspace came to; one writer at a time, whole or not at all."""
-    recorded = (root / _RECORDED).resolve()
+    recorded = _recorded(root)
     with _only_recorder(recorded), staged_folder(recorded) as staged:
         _copy(root, staged)
 
 
 def _begin_where_others_ended(root: Path) -> None:
-    recorded = (root / _RECORDED).resolve()
+    recorded = _recorded(root)
     with _only_recorder(recorded):
         _copy(recorded, root)
 
 
+def _recorded(root: Path) -> Path:
+    """Say where a project keeps what its runs come to; it is known by the name of its model."""
+    return (root / _RECORDED).resolve() / load(root).register.model
+
+
 def _only_recorder(recorded: Path) -> AbstractContextManager[None]:
-    return held(recorded.with_name("recorded.lock"))
+    return held(recorded.with_name(f"{recorded.name}.lock"))
 
 
 def _copy(source: Path, place: Path) -> None:

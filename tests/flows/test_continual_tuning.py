@@ -147,7 +147,9 @@ def test_a_weak_teacher_ends_the_run_until_a_person_accepts_it(workspace: FakeWo
 
 def test_what_would_not_fit_into_the_budget_is_not_begun(workspace: FakeWorkspace) -> None:
     workspace.change("train.learning_rate", 0.002)
-    took = "".join(json.dumps({"stage": "train", "device": "cpu", "began": 0.0, "seconds": 4000.0}) + "\n" for _ in range(5))
+    took = "".join(
+        json.dumps({"stage": "train", "device": "cpu", "began": 0.0, "seconds": 4000.0}) + "\n" for _ in range(5)
+    )
     with (workspace.root / HISTORY).open("a") as file:
         file.write(took)
     result = dopsd("run", "--budget", "1h", "--json")
