@@ -4,7 +4,7 @@ dopsd run            (a worker runs it by flows/deployed.py, in a workspace of i
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from prefect import flow
@@ -32,11 +32,21 @@ def continual_tuning(
     return ended(turns(selection, budget or Budget(), accept_weak_teacher=accept_weak_teacher))
 
 
-def turns(selection: Selection, budget: Budget, *, accept_weak_teacher: bool) -> list[Outcome]:
-    """Give every stage its turn, within a flow; tells what became of each until one fails, is refused or deferred."""
+def turns(
+    selection: Selection,
+    budget: Budget,
+    *,
+    accept_weak_teacher: bool,
+    heard: Callable[[Outcome], None] = lambda outcome: None,  # noqa: ARG005
+) -> list[Outcome]:
+    """Give every stage its turn, within a flow; tells what became of each until one fails, is refused or deferred.
+
+    `heard` is told as soon as a stage has had its turn.
+    """
     outcomes: list[Outcome] = []
     for stage in (*selection.upstream, *selection.chosen):
         outcomes.append(_turn(stage, selection, budget, accept_weak_teacher=accept_weak_teacher))
+        heard(outcomes[-1])
         if outcomes[-1].status in ENDING:
             break
     return outcomes

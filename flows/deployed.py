@@ -19,6 +19,7 @@ from flows.budget import Budget
 from flows.choices import choose
 from flows.continual_tuning import ended, turns
 from flows.flown import flown
+from flows.leaflets import leave, progress
 from flows.summary import Outcome
 from tasks.params import PARAMS_FILE, load
 from tasks.planning.selection import Selection
@@ -27,7 +28,16 @@ from tasks.versions.lineage import TRIGGER
 from tasks.versions.shadow import SHADOW
 
 
-@flow(name="continual-tuning", persist_result=False)
+def _name() -> str:
+    """Name a run by its project, what started it, and its dataset: "anime, new-images-0007, photos"."""
+    said = flow_run.parameters
+    project = str(said.get("project") or PARAMS_FILE)
+    name = load(Path()).register.model if project == PARAMS_FILE else Path(project).stem
+    names = [name, said.get("asked_by") or "the deployment", said.get("dataset")]
+    return ", ".join(str(part) for part in names if part)
+
+
+@flow(name="continual-tuning", flow_run_name=_name, persist_result=False)
 def deployed(
     selection: Selection = Selection(),  # noqa: B008 (frozen)
     *,
@@ -61,9 +71,11 @@ def deployed(
     root, spent = Path(), Budget.of(budget)
     choose(root, project=project, family=family, dataset=dataset, method=method)
     _fetch(root)
-    fly = partial(turns, selection, spent, accept_weak_teacher=accept_weak_teacher)
-    due = flow_run.scheduled_start_time.timestamp()
-    summary = flown(root, selection, accept_weak_teacher=accept_weak_teacher, asked=due, fly=fly)
+    with progress(len(selection.upstream) + len(selection.chosen)) as heard:
+        fly = partial(turns, selection, spent, accept_weak_teacher=accept_weak_teacher, heard=heard)
+        due = flow_run.scheduled_start_time.timestamp()
+        summary = flown(root, selection, accept_weak_teacher=accept_weak_teacher, asked=due, fly=fly)
+    leave(summary)
     state = ended(summary.outcomes)
     if summary.is_joined and state.is_completed():
         return Completed(name="Joined", message="another run did the same", data=summary.outcomes)

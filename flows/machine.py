@@ -14,6 +14,9 @@ from pathlib import Path
 from flows.service import Service
 from tasks.environment import MLFLOW_STORE
 
+MLFLOW_PAGE = "DOPSD_MLFLOW_PAGE"
+"""Tells workers where people look at MLflow, such as http://127.0.0.1:5000."""
+
 HOST = "127.0.0.1"
 POOLS = ("cpu", "gpu")
 _CPU_RUNS = 2
@@ -76,7 +79,10 @@ class Machine:
                 "prefect", "worker", "start", "--type", "process", "--pool", pool, "--limit", str(limit),
                 "--name", worker_name(pool, name),
             ),
-            {"PREFECT_API_URL": self.api, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", **device},
+            {
+                "PREFECT_API_URL": self.api, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", MLFLOW_PAGE: self.mlflow,
+                **device,
+            },
         )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ _STATUS_STYLES: Mapping[Status, str] = {
     "stale": "yellow",
 }
 _VERDICT_STYLES = {"PROMOTE": "bold green", "HOLD": "bold yellow", "REJECT": "bold red"}
-_MODELS = ("base", "parent", "adapter")
+MODELS = ("base", "parent", "adapter")
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,15 @@ def _read(path: Path) -> Mapping[str, Any] | None:
 
 def _scores(models: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
     """Lay metrics out in rows and models in columns, each a mean with its interval."""
-    shown = [model for model in _MODELS if model in models]
+    shown = [model for model in MODELS if model in models]
     table = Table("score", *shown, box=None, pad_edge=False, header_style="bold", title_justify="left")
     for metric in models[shown[0]]:
-        table.add_row(metric.split("@")[0], *(_interval(models[model][metric]) for model in shown))
+        table.add_row(metric.split("@")[0], *(interval(models[model][metric]) for model in shown))
     return table
 
 
-def _interval(row: Mapping[str, float | None]) -> str:
+def interval(row: Mapping[str, float | None]) -> str:
+    """Spell a score with its interval: "0.315 [0.257, 0.372]"; "unknown" where it has no mean."""
     mean, low, high = (row[end] for end in ("mean", "low", "high"))
     if mean is None or low is None or high is None:
         return "unknown" if mean is None else f"{mean:.3f}"

@@ -40,6 +40,7 @@ def run(params: Params, room: Room) -> None:
     registry.tag(name, version, "commit", commit)
     judged = verdict(version, record, params, room)
     registry.keep_picture(name, version, "verdict.png", picture(judged.decision))
+    registry.keep_picture(name, version, "grid.png", (room.reads["scores"] / "grid.png").read_bytes())
     registry.describe(name, version, page(_facts(name, version, record, judged, room)))
     found = {"version": version, "verdict": str(judged.decision.verdict), "base": record.base, "parent": record.parent}
     for key, value in (found | registry.entered(name, version) | {"commit": commit}).items():

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
+from prefect.client.orchestration import get_client
 from prefect.flows import Flow
 
 from flows import deployed
 from flows.asking import ASKED_BY, EVENT, TRIGGER
+from flows.leaflets import leave, progress
+from flows.machine import MLFLOW_PAGE
 from flows.summary import Outcome, Summary
 from tasks.versions import lineage
 
@@ -65,8 +68,30 @@ def test_a_worker_tells_the_stages_what_started_their_run(
         found.append(os.environ[lineage.TRIGGER])
         return Summary([Outcome("register", "cached", 0.0)], None, None)
 
-    monkeypatch.setattr(deployed, "load", lambda _: SimpleNamespace(train=SimpleNamespace(parent="base")))
+    said_by_params = SimpleNamespace(train=SimpleNamespace(parent="base"), register=SimpleNamespace(model="anime"))
+    monkeypatch.setattr(deployed, "load", lambda _: said_by_params)
     monkeypatch.setattr(deployed, "sources", lambda *_: None)
     monkeypatch.setattr(deployed, "flown", flown)
     deployed.deployed(asked_by=asked_by, return_state=True)
     assert found[0].startswith(said)
+
+
+def test_a_run_leaves_its_progress_its_verdict_and_the_way_to_mlflow(
+    prefect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MLFLOW_PAGE, "http://127.0.0.1:5000")
+    row = {"mean": 0.5, "low": 0.4, "high": 0.6, "count": 9}
+    reasons = [{"outcome": "unsure", "sentence": "5 prompts more"}, {"outcome": "passed", "sentence": "near"}]
+    record = {"model": "anime", "version": "v3", "verdict": "HOLD", "mlflow_run_id": "abc", "reasons": reasons}
+    with progress(2) as heard:
+        heard(Outcome("ingest", "cached", 0.0))
+        leave(Summary([], record, {"models": {"base": {"concept/dino_d@x": row}}}))
+    with get_client(sync_client=True) as client:
+        left = client.read_artifacts()
+    assert [one.data for one in left if one.description == "ingest cached"] == [50.0]
+    (page,) = (str(one.data) for one in left if one.key == "dopsd-version")
+    assert page.startswith(
+        "**HOLD** v3\n\n* 5 prompts more\n\n[anime v3](http://127.0.0.1:5000/#/models/anime/versions/3)"
+    )
+    assert "get-artifact?path=record/grid.png&run_uuid=abc" in page
+    assert "| concept/dino_d | 0.500 [0.400, 0.600] |" in page
