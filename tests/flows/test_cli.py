@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from tasks.pipeline import STAGES
+from tasks.versions.shadow import SHADOW, is_shadow
 from tests.fake_workspace import PARAMS, FakeWorkspace
 
 ALL = [row.name for row in STAGES]
@@ -41,6 +42,14 @@ def test_nothing_to_do_is_told_without_prefect_or_torch(workspace: FakeWorkspace
     assert said["stages"] == [{"name": name, "status": "cached", "seconds": 0.0} for name in ALL]
     assert (said["version"], said["verdict"]) == ("v1", "PROMOTE")
     assert "nothing to do" in ended.stderr
+
+
+def test_a_run_in_the_shadow_tells_its_stages(workspace: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SHADOW, "")
+    assert dopsd("run").exit_code == 0
+    assert not is_shadow()
+    assert dopsd("run", "--shadow").exit_code == 0
+    assert is_shadow()
 
 
 def test_the_plan_is_a_table_or_json_and_its_exit_code_tells_of_work(workspace: FakeWorkspace) -> None:
