@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.budget import Budget, OutOfTime
+from tasks.passing import has_passing_failure
 from tasks.planning.code_record import refresh
 from tasks.planning.staleness import ACCEPTED
 from tasks.runner import RUNS, history
@@ -24,13 +25,16 @@ class StageFailed(RuntimeError):
     """A stage, or DVC, gave up; what it had to say is on stderr by then."""
 
 
+class MayPass(StageFailed):
+    """A stage gave up for what may be over soon: the network, a server that restarts."""
+
+
 def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: bool = False) -> bool:
     """Let DVC decide whether the stage runs in the current folder; tells whether it did.
 
-    Raises StageFailed, and OutOfTime where it was asked to end because the budget does.
-
-    What it writes is marked where its upstream is stale. DVC's own remarks go to runs/<stage>/dvc.log, the stage's
-    progress and every complaint to our stderr.
+    Raises StageFailed, MayPass where it may go well a little later, and OutOfTime where it was asked to end because the
+    budget does. What it writes is marked where its upstream is stale. DVC's own remarks go to runs/<stage>/dvc.log, the
+    stage's progress and every complaint to our stderr.
     """
     refresh(Path())
     command = [sys.executable, "-m", "tasks.process", "dvc", "repro", "--single-item", name]
@@ -45,7 +49,8 @@ def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: 
             raise OutOfTime(f"{name} was asked to end, as the budget does") from late
         if code != 0:
             known_at = (RUNS / name).readlink() if (RUNS / name).is_symlink() else RUNS / name
-            raise StageFailed(f"{name} failed; `dopsd stage {name}` tries it alone, {known_at} has what is known")
+            failed = MayPass if has_passing_failure(RUNS / name) else StageFailed
+            raise failed(f"{name} failed; `dopsd stage {name}` tries it alone, {known_at} has what is known")
     return _times_run(name) > known
 
 

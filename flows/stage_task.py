@@ -6,14 +6,16 @@ stage_task(stage("caption"), Selection(), accept_weak_teacher=False)
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
+from prefect.tasks import exponential_backoff
 
 from flows.budget import Budget, OutOfTime
-from flows.reproduction import reproduce
+from flows.reproduction import MayPass, reproduce
 from flows.summary import Outcome, Status
 from tasks import weak_teacher
 from tasks.params import load
@@ -38,8 +40,21 @@ class StaleUpstream(RuntimeError):
     """What stands before the first stage that was asked for is out of date, and nobody accepted that."""
 
 
+def _may_pass(task: object, run: object, state: State[Any]) -> bool:  # noqa: ARG001 (Prefect asks so)
+    """Tell whether another attempt makes sense: bad params are as bad in a minute."""
+    return isinstance(state.result(raise_on_failure=False), MayPass)
+
+
 # Prefect's own cache sees neither data nor helper code, so it is not asked
-@task(task_run_name="{stage.name}", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    task_run_name="{stage.name}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=10),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_may_pass,
+)
 def stage_task(stage: Stage, selection: Selection, budget: Budget, *, accept_weak_teacher: bool) -> State[Outcome]:
     """Bring one stage up to date in the current folder; raises StageFailed, and StaleUpstream unless that is accepted.
 

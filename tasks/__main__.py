@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks import params, runner, weak_teacher
+from tasks import params, passing, runner, weak_teacher
 from tasks.environment import settle
 from tasks.pipeline import PLACES, STAGES, stage
 from tasks.process import end_with_starter
@@ -40,16 +40,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             if "DVC_STAGE" in os.environ:  # DVC, when killed, leaves its children alive
                 end_with_starter()
-            runner.run(stage(asked.stage), root)
+            _run(asked.stage, root)
     except weak_teacher.WeakTeacher as refusal:
         return _told(asked, refusal, root, weak_teacher.EXIT_CODE)
     except (ValueError, FileNotFoundError, FloatingPointError) as mistake:
         return _told(asked, mistake, root, 1)
     except OSError as error:
-        if error.errno not in _DISK:
+        if error.errno not in _DISK and not passing.may_pass(error):
             raise
         return _told(asked, error, root, 1)
     return 0
+
+
+def _run(name: str, root: Path) -> None:
+    """Run a stage, and note how it ended: DVC passes on that it failed, and not why."""
+    state = root / runner.RUNS / name
+    try:
+        runner.run(stage(name), root)
+    except BaseException as failure:
+        passing.note(state, failure)
+        raise
+    passing.note(state, None)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -38,7 +38,7 @@ PARAMS: dict[str, Any] = {
     "evaluate": {"novel": "panels/novel.txt", "retention": "panels/retention.txt"},
     "register": {},
 }  # fmt: skip
-FAIL, WEAK, TRACK = "fail", "find the teacher weak", "tell MLflow"
+FAIL, WEAK, TRACK, LOSE = "fail", "find the teacher weak", "tell MLflow", "lose the network once"
 """What the code of a stage may say and is done then."""
 HANG = "FAKE_HANG"
 """A variable that makes a stage wait for ever: its name, and a file that says when it does, "train:begun"."""
@@ -148,6 +148,9 @@ def body(name: str) -> Callable[[Params, Room], None]:
         code = (room.state.parents[1] / f"code/tasks/{name}.py").read_text()
         if repr(FAIL) in code:
             raise ValueError(f"{name} was told to fail")
+        if repr(LOSE) in code and not (room.state / "lost").exists():
+            (room.state / "lost").touch()
+            raise RuntimeError("the store does not answer") from ConnectionRefusedError("nobody listens")
         _hang(name)
         salt = code.partition("SALT = ")[2].partition("\n")[0]
         reads = [_digest(path) for path in room.reads.values()]

@@ -10,12 +10,14 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from typer.testing import CliRunner, Result
 
+from flows import continual_tuning as continual_tuning_module
 from flows.cli import app
 from flows.continual_tuning import continual_tuning
+from flows.stage_task import stage_task
 from tasks.folders import read_json
 from tasks.pipeline import STAGES
 from tasks.runner import HISTORY
-from tests.fake_workspace import FAIL, HANG, WEAK, FakeWorkspace
+from tests.fake_workspace import FAIL, HANG, LOSE, WEAK, FakeWorkspace
 
 ALL = [row.name for row in STAGES]
 
@@ -131,6 +133,17 @@ def test_a_stage_that_fails_ends_the_run_and_the_next_run_goes_on_there(workspac
     assert tasks[-1] == "evaluate: Failed"
     workspace.code("evaluate", "mended")
     assert statuses(dopsd("run", "--json")) == ["cached"] * 5 + ["ran", "cached"]  # the same scores end the wave
+
+
+def test_what_may_pass_is_tried_again_and_what_may_not_is_not(
+    workspace: FakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(continual_tuning_module, "stage_task", stage_task.with_options(retry_delay_seconds=0))
+    workspace.code("probe", LOSE)
+    workspace.code("evaluate", FAIL)
+    result = dopsd("run", "--json")
+    assert statuses(result) == ["cached"] * 3 + ["ran", "cached", "failed"]
+    assert workspace.ran()[len(ALL) :] == ["probe", "probe", "evaluate"]
 
 
 def test_a_weak_teacher_ends_the_run_until_a_person_accepts_it(workspace: FakeWorkspace) -> None:

@@ -1,0 +1,38 @@
+"""Failures that may pass by themselves: the network, a server that restarts, a training that was asked to end.
+
+>>> may_pass(ConnectionRefusedError())  # True
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from socket import gaierror
+
+from dopsd.termination import EXIT_CODE, Terminated
+
+_FILE = "exit_code"
+_PASSING = (ConnectionError, TimeoutError, gaierror, Terminated)
+
+
+def may_pass(failure: BaseException) -> bool:
+    """Tell whether the same may go well a little later; libraries wrap what the network did, so causes count."""
+    return any(isinstance(one, _PASSING) for one in _causes(failure))
+
+
+def note(state: Path, failure: BaseException | None) -> None:
+    """Write into a stage's folder of state how its process ended, for who started it through DVC."""
+    state.mkdir(parents=True, exist_ok=True)
+    code = 0 if failure is None else EXIT_CODE if may_pass(failure) else 1
+    (state / _FILE).write_text(str(code))
+
+
+def has_passing_failure(state: Path) -> bool:
+    """Tell whether a stage's process ended last by a failure that may pass."""
+    path = state / _FILE
+    return path.is_file() and path.read_text() == str(EXIT_CODE)
+
+
+def _causes(failure: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = failure
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
