@@ -1,4 +1,4 @@
-"""The shipped models are what docs/tiny-base.md says they are."""
+"""The shipped models of both families are what docs/tiny-base*.md say they are."""
 
 import json
 from dataclasses import replace
@@ -12,16 +12,22 @@ from recipes.tiny.drawing import draw
 from recipes.tiny.measure import Numbers, as_json, measure
 from recipes.tiny.world import PLACEHOLDER, all_concepts, caption, concept_name, resolved, scene_of
 
-_DOCS = Path("docs")
+_DOCS = {"z-image": Path("docs/tiny-base.json"), "flux2-klein": Path("docs/tiny-base-flux2-klein.json")}
+_FOLLOWED = {"z-image": 0.75, "flux2-klein": 0.7}
+
+
+@pytest.fixture(scope="module", params=list(_DOCS))
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def numbers() -> Numbers:
-    return measure("z-image", Path("models"))
+def numbers(family: str) -> Numbers:
+    return measure(family, Path("models"))
 
 
-def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers) -> None:
-    said = json.loads((_DOCS / "tiny-base.json").read_text(encoding="utf-8"))
+def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers, family: str) -> None:
+    said = json.loads(_DOCS[family].read_text(encoding="utf-8"))
     for name, value in as_json(numbers).items():
         for part in value if isinstance(value, dict) else {}:
             measured, written = value[part], said[name][part]
@@ -30,8 +36,8 @@ def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers) -> Non
             assert measured == pytest.approx(written, abs=0.02, rel=0.02), f"{name}.{part}"
 
 
-def test_the_deployed_model_follows_prompts(numbers: Numbers) -> None:
-    assert numbers.deployed_4_steps.follows_prompt.low > 0.75
+def test_the_deployed_model_follows_prompts(numbers: Numbers, family: str) -> None:
+    assert numbers.deployed_4_steps.follows_prompt.low > _FOLLOWED[family]
 
 
 def test_four_distilled_steps_are_as_good_as_32_of_the_parent(numbers: Numbers) -> None:
