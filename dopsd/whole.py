@@ -85,6 +85,11 @@ def save_whole(network: Network, folder: Path) -> Path:
     return place
 
 
+def is_whole(folder: Path) -> bool:
+    """Tell whether a folder holds all weights, as `save_whole` writes them, rather than an adapter."""
+    return (folder / FOLDER).is_dir()
+
+
 def read_whole(network: Network, folder: Path) -> dict[str, Tensor]:
     """Read what `save_whole` wrote, in the dtype of `network`; raises FileNotFoundError naming what is missing."""
     saved = load_network(type(network), folder, FOLDER, torch_dtype=network.dtype)

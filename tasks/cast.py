@@ -1,6 +1,6 @@
 """Who draws in a comparison: one network that speaks as the base, as the parent, or as the new model.
 
->>> cast = load_cast(params, room)
+>>> cast = load_cast(params, base, {"adapter": Path("data/adapter")})
 >>> with cast.speaking("adapter") as denoiser: ...
 """
 
@@ -15,9 +15,8 @@ from dopsd.adapter import load_adapter_, wearing
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.placement import fastest
-from dopsd.whole import FOLDER, lent, read_whole
+from dopsd.whole import is_whole, lent, read_whole
 from tasks.params import Params
-from tasks.pipeline import Room
 
 
 @dataclass(frozen=True)
@@ -39,17 +38,12 @@ class Cast:
                 yield self.denoiser
 
 
-def load_cast(params: Params, room: Room) -> Cast:
-    """Load the base, the parent if there is one, and what was trained."""
+def load_cast(params: Params, base: Path, folders: Mapping[str, Path]) -> Cast:
+    """Load the base, and what was trained for it by name: folders with an adapter, or with all weights."""
     line = family(params.models.family)
-    denoiser = line.load_denoiser(room.reads["base"], fastest())
-    folders = {name: room.reads[name] for name in ("parent", "adapter") if name in room.reads}
-    wholes = {name: read_whole(denoiser.network, folder) for name, folder in folders.items() if _is_whole(folder)}
+    denoiser = line.load_denoiser(base, fastest())
+    wholes = {name: read_whole(denoiser.network, folder) for name, folder in folders.items() if is_whole(folder)}
     for name, folder in folders.items():
         if name not in wholes:
             load_adapter_(denoiser.network, folder, line.pipeline, name=name)
     return Cast(denoiser, wholes)
-
-
-def _is_whole(folder: Path) -> bool:
-    return (folder / FOLDER).is_dir()

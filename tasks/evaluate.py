@@ -42,8 +42,9 @@ def run(params: Params, room: Room) -> None:
     learnt, their_targets = earlier([Path(folder) for folder in params.evaluate.earlier])
     judges = Judges(params.evaluate, room.reads, targets, their_targets)
     panel = _panel({pair.id: pair.caption for pair in chosen}, params, room) + learnt + _benchmarks(params, judges)
-    easel, cast = _easel(params, room), load_cast(params, room)
-    models = ["base", *(name for name in ("parent", "adapter") if name in room.reads)]
+    tuned = {name: room.reads[name] for name in ("parent", "adapter") if name in room.reads}
+    easel, cast = _easel(params, room), load_cast(params, room.reads["base"], tuned)
+    models = ["base", *tuned]
     made = _made(cast, models, panel, easel)
     sheets = {model: Sheet(drawn, made["base"], judges) for model, drawn in made.items()}
     scores = {model: measured(sheet, params.evaluate.metrics) for model, sheet in sheets.items()}

@@ -8,15 +8,21 @@ from pathlib import Path
 from dopsd.export import export_adapter
 from dopsd.families.catalogue import family
 from dopsd.merging import export_merged, merge_
+from dopsd.whole import is_whole, lent, read_whole
 from tasks.params import Params
 
 
 def export(params: Params, adapter: Path, form: str, out: Path, *, is_merged: bool) -> str:
-    """Write the adapter in folder `adapter` to `out`, and say in a sentence what was written.
+    """Write the adapter in folder `adapter` (or all weights there) to `out`, and say in a sentence what was written.
 
     Raises ValueError for a form nobody knows, or that has no room for this adapter.
     """
     line = family(params.models.family)
+    if is_whole(adapter):
+        network = line.load_denoiser(params.models.base).network.float()
+        with lent(network, read_whole(network, adapter)):
+            export_merged(network, line, form, out)
+        return f"{out}: all weights, in fp32, as {form} reads them"
     if not is_merged:
         export_adapter(adapter, line, form, out)
         return f"{out}: the adapter alone, in fp32, as {form} reads it"

@@ -69,9 +69,9 @@ Frechet distance at a shift of 3, by 2.1 at 6 and by 3.5 at 10 (measured once; n
 small objects are soft; the two tones of a ground are paler than they are drawn.
 """,
     "flux2-klein": """\
-Everything was fitted on two CPU cores, beside other work. The denoiser saw 211,000 pictures (3,300 steps of 64, on 20,000
-scenes), a quarter of what the tiny Z-Image saw; it was distilled at size 1 (350 and 60 steps). Its steps are bent by the
-pipeline's own rule for 25 tokens and 4 steps.
+Everything was fitted on two CPU cores, beside other work. The denoiser saw 211,000 pictures (3,300 steps of 64, on
+20,000 scenes), a quarter of what the tiny Z-Image saw; it was distilled at size 1 (350 and 60 steps). Its steps are
+bent by the pipeline's own rule for 25 tokens and 4 steps.
 """,
 }
 _TITLES = {"z-image": "The tiny base", "flux2-klein": "The tiny FLUX.2-klein"}

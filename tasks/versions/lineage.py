@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
+from dopsd.whole import FOLDER, is_whole
 from tasks import weak_teacher
-from tasks.folders import read_json, sha256_of_file, sha256_of_json
+from tasks.folders import read_json, sha256_of_file, sha256_of_folder, sha256_of_json
 from tasks.git import said_if_it_can
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
@@ -76,11 +77,16 @@ def lineage(params: Params, room: Room, root: Path) -> Lineage:
         params=resolved(params),
         environment_lock=_digest_if_there(root / ENVIRONMENT_LOCK),
         dvc_lock=sha256_of_json({name: row for name, row in lock.items() if name != "register"}) if lock else None,
-        adapter=sha256_of_file(room.reads["adapter"] / WEIGHTS),
+        adapter=digest_of_trained(room.reads["adapter"]),
         scores=read_json(room.reads["scores"] / "scores.json"),
         is_weak_teacher_accepted=weak_teacher.is_weak(room.reads["probe"]),
         upstream=staleness.upstream(room.reads.values()),
     )
+
+
+def digest_of_trained(folder: Path) -> str:
+    """Digest what training wrote: the file of an adapter, or the folder of all weights."""
+    return sha256_of_folder(folder / FOLDER) if is_whole(folder) else sha256_of_file(folder / WEIGHTS)
 
 
 def person() -> str:

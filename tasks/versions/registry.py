@@ -14,29 +14,31 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import mlflow.artifacts
 import mlflow.diffusers
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from tasks.folders import sha256_of_file, staged_folder, write_bytes
+from dopsd.whole import FOLDER, is_whole
+from tasks.folders import staged_folder, write_bytes
 from tasks.tracking import connect
 from tasks.versions.aliases import ALIASES
-from tasks.versions.lineage import WEIGHTS, Lineage, person, trigger
+from tasks.versions.lineage import WEIGHTS, Lineage, digest_of_trained, person, trigger
 
 PARENTS = Path("runs/parents")
 RECORD = "record"
 _MOST_CHARACTERS = 5000
 
 
-def enter(name: str, record: Lineage, adapter: Path, run_id: str) -> str:
-    """Give the adapter a version in the registry, or find the one it has; its name is "v3", for example."""
+def enter(name: str, record: Lineage, trained: Path, run_id: str) -> str:
+    """Give what was trained a version in the registry, or find the one it has; its name is "v3", for example."""
     store = connect()
     found = _of_adapter(store, name, record.adapter)
     if found is None:
         if not store.search_registered_models(f"name='{name}'"):
             store.create_registered_model(name)
-        model_id = _logged(store, record, adapter, run_id)
+        model_id = _logged(store, record, trained, run_id)
         source = f"models:/{model_id}"
         said = tags(record) | {"by": person(), "trigger": trigger()}
         found = store.create_model_version(name, source, run_id, tags=said, model_id=model_id)
@@ -119,15 +121,15 @@ def model_id(name: str, version: str) -> str:
 
 
 def fetch(name: str, version: str, root: Path) -> Path:
-    """Bring the adapter of a version into runs/parents, checked against its digest; gives its folder."""
+    """Bring what was trained into runs/parents, checked against its digest; gives its folder."""
     version = named(name, version)
     folder = root / PARENTS / version
     known = connect().get_model_version(name, version.removeprefix("v"))
-    if not (folder / WEIGHTS).is_file():
+    if not folder.is_dir():
         with staged_folder(folder) as staged:
-            shutil.copyfile(_weights(known), staged / WEIGHTS)
-    if sha256_of_file(folder / WEIGHTS) != known.tags["adapter"]:
-        raise ValueError(f"{folder / WEIGHTS} is not the adapter of {version}: delete {folder} and fetch it again")
+            _download(known, staged)
+    if digest_of_trained(folder) != known.tags["adapter"]:
+        raise ValueError(f"{folder} does not hold the weights of {version}: delete it and fetch them again")
     return folder
 
 
@@ -140,14 +142,21 @@ def versions(name: str) -> dict[str, dict[str, str]]:
 def digest_of_weights(name: str, version: str) -> str | None:
     """Digest the weights that the registry holds of a version, anew; None where they are gone."""
     known = connect().get_model_version(name, version.removeprefix("v"))
-    try:
-        return sha256_of_file(_weights(known))
-    except (MlflowException, FileNotFoundError):
-        return None
+    with TemporaryDirectory() as folder:
+        try:
+            _download(known, Path(folder))
+            return digest_of_trained(Path(folder))
+        except (MlflowException, FileNotFoundError):
+            return None
 
 
-def _weights(known: ModelVersion) -> Path:
-    return Path(mlflow.diffusers.load_model(known.source).adapter_path) / WEIGHTS
+def _download(known: ModelVersion, folder: Path) -> None:
+    """Bring what was trained into an empty folder, as training wrote it: the file of an adapter, or all weights."""
+    if json.loads(known.tags["params"])["train"]["weights"] == "full":
+        place = connect().get_logged_model(str(known.source).removeprefix("models:/")).artifact_location
+        mlflow.artifacts.download_artifacts(f"{place}/{FOLDER}", dst_path=str(folder))
+    else:
+        shutil.copyfile(Path(mlflow.diffusers.load_model(known.source).adapter_path) / WEIGHTS, folder / WEIGHTS)
 
 
 def _of_adapter(store: MlflowClient, name: str, digest: str) -> ModelVersion | None:
@@ -155,13 +164,21 @@ def _of_adapter(store: MlflowClient, name: str, digest: str) -> ModelVersion | N
     return min(found, key=lambda row: int(row.version), default=None)
 
 
-def _logged(store: MlflowClient, record: Lineage, adapter: Path, run_id: str) -> str:
-    """Log the adapter with its base as a model that `mlflow.diffusers.load_model` reads; gives its id."""
+def _logged(store: MlflowClient, record: Lineage, trained: Path, run_id: str) -> str:
+    """Log what was trained; gives the id of the model.
+
+    An adapter comes with its base, for `mlflow.diffusers.load_model`; all weights are a transformer for diffusers.
+    """
     experiment = store.get_run(run_id).info.experiment_id
     base = str(record.params["models"]["base"])
     base = base if Path(base).is_absolute() else f"./{base}"  # without ./ MLflow would ask the hub for it
-    model = store.create_logged_model(experiment, "adapter", run_id, params={"base": record.base})
-    mlflow.diffusers.log_model(str(adapter / WEIGHTS), base, model_id=model.model_id)
+    kind = FOLDER if is_whole(trained) else "adapter"
+    model = store.create_logged_model(experiment, kind, run_id, params={"base": record.base})
+    if is_whole(trained):
+        store.log_model_artifacts(model.model_id, str(trained / FOLDER), FOLDER)
+        store.finalize_logged_model(model.model_id, "READY")
+    else:
+        mlflow.diffusers.log_model(str(trained / WEIGHTS), base, model_id=model.model_id)
     return str(model.model_id)
 
 

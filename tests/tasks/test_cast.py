@@ -28,7 +28,7 @@ def test_a_model_that_was_tuned_as_a_whole_speaks_with_its_own_weights(tmp_path:
         weight.data *= 1.01
     save_whole(tuned.network, tmp_path)
     params: Any = SimpleNamespace(models=SimpleNamespace(family="z-image"))
-    cast = load_cast(params, SimpleNamespace(reads={"base": base, "adapter": tmp_path}))  # type: ignore[arg-type]
+    cast = load_cast(params, base, {"adapter": tmp_path})
     with cast.speaking("base") as denoiser:
         before = spoken(denoiser)
     with cast.speaking("adapter") as denoiser:

@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import mlflow.diffusers
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from tasks.folders import sha256_of_file
+from dopsd.whole import FOLDER
+from tasks.folders import sha256_of_file, sha256_of_folder
 from tasks.params import parse
 from tasks.tracking import connect, new_run
 from tasks.versions import aliases, registry
-from tasks.versions.lineage import WEIGHTS, Lineage
+from tasks.versions.lineage import WEIGHTS, Lineage, digest_of_trained
 from tests.fake_workspace import PARAMS
-from tests.versions import DIGEST, entered
+from tests.versions import DIGEST, RECORD, entered
 
 Enter = Callable[[float], str]
 
@@ -73,10 +76,23 @@ def test_the_weights_come_back_as_they_were(enter: Enter, store_root: Path) -> N
     assert sha256_of_file(folder / WEIGHTS) == sha256_of_file(store_root / "adapter-1" / WEIGHTS)
 
 
+def test_all_weights_come_back_as_they_were(store_root: Path) -> None:
+    trained = store_root / "trained"
+    (trained / FOLDER).mkdir(parents=True)
+    save_file({"x.weight": torch.ones(3)}, trained / FOLDER / "diffusion_pytorch_model.safetensors")
+    (trained / FOLDER / "config.json").write_text("{}")
+    params = {**RECORD.params, "train": {**RECORD.params["train"], "weights": "full"}}
+    record = replace(RECORD, params=params, adapter=digest_of_trained(trained))
+    version = registry.enter("dopsd", record, trained, new_run(connect(), parse(PARAMS)))
+    folder = registry.fetch("dopsd", version, store_root)
+    assert sha256_of_folder(folder) == sha256_of_folder(trained)
+    assert registry.digest_of_weights("dopsd", version) == record.adapter
+
+
 def test_weights_that_were_damaged_are_told(enter: Enter, store_root: Path) -> None:
     folder = registry.fetch("dopsd", enter(1), store_root)
     (folder / WEIGHTS).write_bytes(b"x")
-    with pytest.raises(ValueError, match="is not the adapter of v1: delete"):
+    with pytest.raises(ValueError, match="does not hold the weights of v1: delete"):
         registry.fetch("dopsd", "v1", store_root)
 
 
