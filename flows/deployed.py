@@ -15,11 +15,11 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from dopsd.recipe import Method
+from flows.artifacts import leave, progress
 from flows.budget import Budget
 from flows.choices import choose
 from flows.continual_tuning import ended, turns
 from flows.flown import flown
-from flows.leaflets import leave, progress
 from flows.summary import Outcome
 from tasks.params import PARAMS_FILE, load
 from tasks.planning.selection import Selection

@@ -14,8 +14,8 @@ from prefect.client.orchestration import get_client
 from prefect.flows import Flow
 
 from flows import deployed
+from flows.artifacts import leave, progress
 from flows.asking import ASKED_BY, EVENT, TRIGGER
-from flows.leaflets import leave, progress
 from flows.machine import MLFLOW_PAGE
 from flows.summary import Outcome, Summary
 from tasks.versions import lineage
