@@ -5,6 +5,7 @@ keep(dep, root, has_changed=True); said(dep, root)          # "+3 images -1"
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from dvc.output import Output
@@ -55,6 +56,7 @@ def _counted(kind: str, counts: Counter[str]) -> str:
     return " ".join([first, kind, *rest])
 
 
+@lru_cache(maxsize=1)  # one plan asks more than once
 def now(dep: Output) -> tuple[str, Files]:
     """List the files of a folder with their digests; nothing for a single file."""
     _, _, found = dep._build(  # DVC has no public way, and its version is pinned

@@ -22,7 +22,10 @@ from tasks.planning.selection import Selection
 
 @dataclass
 class Future:
-    """What is known of outputs that will have changed: their digests where they are restored, nothing where made."""
+    """What is known of outputs: `unchanged` are as they were recorded; others are restored, or made anew and unknown.
+
+    A folder that was looked at as an output need not be listed again for each stage that reads it.
+    """
 
     repo: Repo
     root: Path
@@ -30,6 +33,11 @@ class Future:
     located: Mapping[str, Path]
     restored: dict[str, Output] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+    unchanged: dict[str, Output] = field(default_factory=dict)
+
+    def will_be(self, path: str) -> Output | None:
+        """Give the output that a stage will find at `path`; None where nobody knows yet, or it comes from outside."""
+        return None if path in self.unknown else self.restored.get(path) or self.unchanged.get(path)
 
 
 def turn(stage: Stage, known: PipelineStage, future: Future, selection: Selection) -> Row:
@@ -45,6 +53,8 @@ def _row(stage: Stage, known: PipelineStage, future: Future, *, is_forced: bool)
     changes = ["asked for", *_changes(stage, known, future)] if is_forced else list(_changes(stage, known, future))
     waits = [dep.def_path for dep in known.deps if dep.def_path in future.unknown]
     missing = [f"output {out.def_path} {word(state)}" for out in known.outs for state in out.status().values()]
+    if not missing:
+        future.unchanged |= {out.def_path: out for out in known.outs}
     if not changes and not missing and not waits:
         return Row(stage.name, Decision.CACHED, ())
     if not waits and not is_forced and (outputs := _restorable(stage, known, future, has_changed=bool(changes))):
@@ -73,8 +83,14 @@ def _changes(stage: Stage, known: PipelineStage, future: Future) -> Iterator[str
         elif dep.def_path in future.restored:
             if dep.hash_info != future.restored[dep.def_path].hash_info:
                 yield f"data: {dep.def_path} changes back"
-        elif dep.def_path not in future.unknown:
+        elif dep.def_path not in future.unknown and not _is_as_read(dep, future):
             yield from changed_input(dep, place_of(dep, stage, future.root, future.located), future.root)
+
+
+def _is_as_read(dep: Output, future: Future) -> bool:
+    """Tell whether the stage upstream was found to have just what this one read."""
+    found = future.will_be(dep.def_path)
+    return found is not None and found.hash_info == dep.hash_info
 
 
 def _restorable(stage: Stage, known: PipelineStage, future: Future, *, has_changed: bool) -> list[Output]:
@@ -101,7 +117,7 @@ def _foresee(stage: Stage, known: PipelineStage, future: Future) -> None:
     for dep in known.deps:
         if dep.def_path == str(CODE):
             dep.fill_values({stage.name: future.code[stage.name].parts()})
-        elif dep.def_path in future.restored:
-            dep.hash_info, dep.meta = future.restored[dep.def_path].hash_info, future.restored[dep.def_path].meta
+        elif found := future.will_be(dep.def_path):
+            dep.hash_info, dep.meta = found.hash_info, found.meta
         elif dep.def_path not in future.unknown:
             dep.save()
