@@ -25,6 +25,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mlflow")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # this is set up before a test's own fixtures are
         import_module("tasks.tracking").connect()  # most tests need no MLflow, and should not wait for its import
     return folder / "mlflow.db"
 

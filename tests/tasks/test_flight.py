@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tasks.lock import held, held_if_free
 from tasks.workspaces import flight as flights
 from tasks.workspaces.flight import flight
+from tests.fake_workspace import PARAMS
 
 
 def lent(home: Path, number: int) -> Path:
@@ -22,6 +24,7 @@ def lent(home: Path, number: int) -> Path:
         (home / "runs" / name).mkdir(parents=True, exist_ok=True)
         (root / "runs").mkdir(parents=True, exist_ok=True)
         (root / "runs" / name).symlink_to(home / "runs" / name)
+    (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     return root
 
 
