@@ -33,5 +33,6 @@ def flown(
             told.print("another run did the same meanwhile; this is what it came to")
             return Summary.joined(mine.landed)
         summary = Summary.of(fly(), root)
-        mine.land(summary.landed(), is_over=summary.is_done)
+        is_deferred = summary.outcomes[-1].status == "deferred"
+        mine.land(summary.landed(), is_over=summary.is_done, is_answer=not is_deferred)
     return summary

@@ -37,12 +37,14 @@ class Flight:
     folder: Path
     landed: Any
 
-    def land(self, summary: object, *, is_over: bool) -> None:
+    def land(self, summary: object, *, is_over: bool, is_answer: bool = True) -> None:
         """Tell what came of it to those who wait, and leave a lent workspace's record to the next.
 
-        `is_over` says that nothing is left to go on with: the state that was kept for that can go.
+        `is_over` says that nothing is left to go on with: the state that was kept for that can go. What is no answer to
+        others, as only our own time was up, leaves them to have their turn.
         """
-        write_json(self.folder / _LANDED, {"root": str(self.root), "at": time.time(), "summary": summary})
+        if is_answer:
+            write_json(self.folder / _LANDED, {"root": str(self.root), "at": time.time(), "summary": summary})
         if is_lent(self.root):
             record(self.root)
         if is_over:

@@ -16,6 +16,7 @@ from tasks.folders import sha256_of_json
 from tasks.params import load, resolved
 from tasks.planning import fingerprint
 from tasks.planning.selection import Selection
+from tasks.versions.shadow import is_shadow
 
 
 def digest(root: Path, selection: Selection, *, accept_weak_teacher: bool) -> str:
@@ -24,6 +25,7 @@ def digest(root: Path, selection: Selection, *, accept_weak_teacher: bool) -> st
         {
             "selection": asdict(selection),
             "accept_weak_teacher": accept_weak_teacher,
+            "is_shadow": is_shadow(),
             "params": resolved(load(root)),
             "code": fingerprint.as_json(fingerprint.of(root)),
             "inputs": _inputs(root),

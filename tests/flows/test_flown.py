@@ -11,6 +11,7 @@ from flows.summary import Outcome, Summary
 from tasks.folders import write_json
 from tasks.planning.selection import Selection
 from tasks.runner import only_writer
+from tasks.versions.shadow import SHADOW
 from tests.fake_workspace import FakeWorkspace
 
 FORCED = Selection(until="ingest", force=("ingest",))
@@ -85,3 +86,21 @@ def test_a_child_knows_when_its_person_asked(monkeypatch: pytest.MonkeyPatch) ->
     assert asked_now() >= time.time() - 1
     monkeypatch.setenv(ASKED, "12.5")
     assert asked_now() == 12.5
+
+
+def test_one_whose_time_was_up_answers_for_nobody_else(workspace: FakeWorkspace) -> None:
+    asked, flights = time.time(), list[str]()
+    assert ask(FORCED, asked, [Outcome("ingest", "deferred", 0.0)], flights).outcomes[-1].status == "deferred"
+    assert ask(FORCED, asked, [Outcome("ingest", "ran", 1.0)], flights).outcomes[-1].status == "ran"
+    assert len(flights) == 2
+
+
+def test_a_run_in_the_shadow_answers_for_none_that_counts(
+    workspace: FakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, flights, done = time.time(), list[str](), [Outcome("ingest", "ran", 1.0)]
+    with monkeypatch.context() as shadow:
+        shadow.setenv(SHADOW, "yes")
+        ask(FORCED, asked, done, flights)
+    ask(FORCED, asked, done, flights)
+    assert len(flights) == 2
