@@ -45,7 +45,7 @@ def markdown(record: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
     name, version = record["model"], str(record["version"])
     links = [
         f"[{name} {version}]({page}/#/models/{name}/versions/{version.removeprefix('v')})",
-        f"[the run that trained it]({page}/#/experiments/0/runs/{run})",
+        f"[the run that trained it]({page}/#/runs/{run})",
     ]
     picture = f"![base, teacher, adapter]({page}/get-artifact?path={RECORD}/grid.png&run_uuid={run})"
     parts = [f"**{record['verdict']}** {version}", "\n".join(against), *([", ".join(links), picture] if page else [])]
