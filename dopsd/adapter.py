@@ -18,8 +18,8 @@ from torch import Tensor
 
 from dopsd.family import Network, Pipeline
 from dopsd.tensor_file import settle_
+from dopsd.trained import FILE, is_whole
 
-FILE = "pytorch_lora_weights.safetensors"
 STUDENT = "student"
 
 
@@ -52,7 +52,7 @@ def read_adapter(folder: Path, pipeline: Pipeline) -> tuple[dict[str, Tensor], d
 
     Raises FileNotFoundError or ValueError naming the file that is missing or damaged.
     """
-    if not (folder / FILE).is_file() and (folder / "transformer").is_dir():
+    if not (folder / FILE).is_file() and is_whole(folder):
         raise ValueError(
             f"{folder} holds a whole network (train.weights: full), and an adapter is needed here: load it as the "
             "transformer of a pipeline instead"

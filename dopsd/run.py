@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from dopsd.adapter import FILE
 from dopsd.family import Family
 from dopsd.recipe import Training, decisive
+from dopsd.trained import FILE
 
 _HOW_LONG = ("iterations", "checkpoint_every")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dopsd import options
-from dopsd.adapter import FILE, save_adapter
+from dopsd.adapter import save_adapter
 from dopsd.curves import Curves, point
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
@@ -22,6 +22,7 @@ from dopsd.placement import fastest
 from dopsd.pretrained import named
 from dopsd.recipe import Training
 from dopsd.run import Run
+from dopsd.trained import FILE
 from dopsd.training import Record, train
 from dopsd.whole import save_whole
 

@@ -16,8 +16,7 @@ from dopsd.family import Network
 from dopsd.pretrained import load_network
 from dopsd.recipe import Teacher
 from dopsd.tensor_file import settle_
-
-FOLDER = "transformer"
+from dopsd.trained import FOLDER
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,6 @@ def save_whole(network: Network, folder: Path) -> Path:
     for path in place.glob("*.safetensors"):
         settle_(path)
     return place
-
-
-def is_whole(folder: Path) -> bool:
-    """Tell whether a folder holds all weights, as `save_whole` writes them, rather than an adapter."""
-    return (folder / FOLDER).is_dir()
 
 
 def read_whole(network: Network, folder: Path) -> dict[str, Tensor]:

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from flows.mistakes import mistakes_told
+from flows.options import AsJson
 
 Family = Annotated[str, typer.Option(help="z-image, flux2-klein-4b or flux2-klein-9b.")]
 Size = Annotated[str, typer.Option(help="full (wants a GPU) or tiny.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 
 
 def train(

@@ -15,11 +15,11 @@ import typer
 from rich.console import Console
 
 from flows.mistakes import mistakes_told, told
+from flows.options import AsJson
 from tasks.params import load
 from tasks.versions.ledger import Entry, of_model, read
 
 Reason = Annotated[str, typer.Option(help="Why; it stands in the ledger.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 
 
 def champion(

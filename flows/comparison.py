@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
 from rich.console import Console
 
 from tasks.comparison import referee, report, sections, table
@@ -58,23 +59,19 @@ def _answer(question: Question, bench: Bench) -> list[report.Section]:
     known = [*(question.tuning_concepts if question.has_sweep else ()), *question.concepts]
     prepared = [lay_out_concept(concept, bench.params, bench.out) for concept in known]
     _all_done(bench.pool, prepare, prepared, "concepts")
-    rates = _rates(question, bench)
+    swept = _swept(question, bench)
+    most_lost = bench.params.register.margins.retention_loss
+    rates = question.rates_without_sweep() if swept is None else chosen(_by_rate(swept), most_lost)
     bench.console.print("learning rates: " + ", ".join(f"{method} {rate:g}" for method, rate in rates.items()))
     _train([cell for name in question.tables for cell in question.cells(name, rates)], question, bench, "trainings")
     if "referee" in question.tables:
         _all_done(bench.pool, referee.judge, _cases(question, rates, bench.out), "referee")
-    said = _told(rates, question, bench.params.register.margins.retention_loss)
+    said = _told(rates, question, most_lost)
     about = f"    {bench.command}\n\n{said} {_took(time.monotonic() - begun, bench)}"
     made = [_section(name, question.cells(name, rates), bench, about) for name in question.tables]
-    return [*made, *_sweep(question, bench, about)]
-
-
-def _sweep(question: Question, bench: Bench, about: str) -> list[report.Section]:
-    """Say what the learning rates were chosen by, where there was a choice."""
-    if not question.has_sweep:
-        return []
-    name = "rates-full" if "full" in question.tables else "rates"
-    return [sections.rates_section(name, table.values(question.sweep(), bench.out), about)]
+    if swept is not None:
+        made.append(sections.rates_section("rates-full" if "full" in question.tables else "rates", swept, about))
+    return made
 
 
 def _section(name: Table, wanted: Sequence[Cell], bench: Bench, about: str) -> report.Section:
@@ -111,13 +108,16 @@ def _cases(question: Question, rates: Rates, out: Path) -> list[referee.Case]:
     ]
 
 
-def _rates(question: Question, bench: Bench) -> Rates:
-    """Choose a learning rate for each method on the concepts that are kept for this, the same budget for all."""
+def _swept(question: Question, bench: Bench) -> pd.DataFrame | None:
+    """Try all learning rates on the concepts that are kept for this, the same budget for all; None without a choice."""
     if not question.has_sweep:
-        return question.rates_without_sweep()
+        return None
     _train(question.sweep(), question, bench, "rates")
-    swept = table.courses(table.values(question.sweep(), bench.out), "method", along="learning_rate")
-    return chosen(swept, bench.params.register.margins.retention_loss)
+    return table.values(question.sweep(), bench.out)
+
+
+def _by_rate(swept: pd.DataFrame) -> table.Courses:
+    return table.courses(swept, "method", along="learning_rate")
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

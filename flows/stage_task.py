@@ -1,6 +1,6 @@
 """A stage as a Prefect task; DVC decides whether it runs.
 
-stage_task(stage("caption"), Selection(), accept_weak_teacher=False)
+stage_task(stage("caption"), Selection(), Budget(), accept_weak_teacher=False)
 """
 
 import math

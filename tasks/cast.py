@@ -15,7 +15,8 @@ from dopsd.adapter import load_adapter_, wearing
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.placement import fastest
-from dopsd.whole import is_whole, lent, read_whole
+from dopsd.trained import is_whole
+from dopsd.whole import lent, read_whole
 from tasks.params import Params
 
 

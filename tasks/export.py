@@ -8,7 +8,8 @@ from pathlib import Path
 from dopsd.export import export_adapter
 from dopsd.families.catalogue import family
 from dopsd.merging import export_merged, merge_
-from dopsd.whole import is_whole, lent, read_whole
+from dopsd.trained import is_whole
+from dopsd.whole import lent, read_whole
 from tasks.params import Params
 
 

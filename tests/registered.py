@@ -10,12 +10,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from dopsd.gate import CHECKS
+from dopsd.trained import FILE
 from tasks import runner
 from tasks.folders import write_json, write_rows
 from tasks.git import said
 from tasks.pipeline import STAGES, stage
 from tasks.planning.code_record import refresh
-from tasks.versions.lineage import WEIGHTS
 from tests.fake_workspace import FakeWorkspace
 
 IGNORED = "/data/\n/runs/\n/mlflow.db*\n/mlruns/\n/.dvc/tmp\n/.dvc/cache\n/ledger.jsonl\n"
@@ -65,7 +65,7 @@ def train(root: Path, number: float) -> None:
     """Stand an adapter that is one number in the place of the one before."""
     folder = root / "data" / "adapter"
     folder.mkdir(exist_ok=True)
-    save_file({"transformer.x.lora_A.weight": torch.full((2, 2), float(number))}, folder / WEIGHTS)
+    save_file({"transformer.x.lora_A.weight": torch.full((2, 2), float(number))}, folder / FILE)
     (folder / "curves.csv").write_text("step,loss\n0,1.0\n1,0.5\n")
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from dopsd.trained import FILE
 from tasks.folders import sha256_of_file
 from tasks.params import parse, resolved
 from tasks.versions import registry
-from tasks.versions.lineage import WEIGHTS, Lineage
+from tasks.versions.lineage import Lineage
 from tests.fake_workspace import PARAMS
 
 DIGEST = "0" * 32 + ".dir"
@@ -25,5 +26,5 @@ def entered(root: Path, number: float, run_id: str) -> str:
     """Enter an adapter made of one number; gives its version."""
     folder = root / f"adapter-{number}"
     folder.mkdir(exist_ok=True)
-    save_file({"transformer.x.lora_A.weight": torch.full((2, 2), number)}, folder / WEIGHTS)
-    return registry.enter("dopsd", replace(RECORD, adapter=sha256_of_file(folder / WEIGHTS)), folder, run_id)
+    save_file({"transformer.x.lora_A.weight": torch.full((2, 2), number)}, folder / FILE)
+    return registry.enter("dopsd", replace(RECORD, adapter=sha256_of_file(folder / FILE)), folder, run_id)

@@ -88,15 +88,18 @@ def main() -> None:
     if said.out.exists():
         parser.error(f"{said.out} is there, and a panel is frozen: choose another file")
     prompts, others = templates(said.placeholder, kind=said.kind, seed=said.seed), dict[str, str]()
+    writer = f"templates, seed {said.seed}"
     if said.judge:
-        prompts, others = _written(said.judge, said.kind, said.placeholder, standing_in=prompts)
-    head = f"# C: {said.class_noun or 'the concept'} in {COUNT} new scenes. Frozen.\n"
+        scenes, others = _written(said.judge, said.kind, said.placeholder)
+        prompts, writer = (scenes, said.judge) if scenes else (prompts, writer)
+    head = f"# C: {said.class_noun or 'the concept'} in {COUNT} new scenes, written by {writer}. Frozen.\n"
+    head += f"# Training captions in other words, written by {said.judge}, below.\n" if others else ""
     lines = [*prompts, *(f"{caption}{SAID_AS}{text}" for caption, text in others.items())]
     write_text(said.out, head + "".join(f"{line}\n" for line in lines))
 
 
-def _written(judge: str, kind: str, placeholder: str, standing_in: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Let the model write scenes and other words for the dataset in data/; say what cannot be used."""
+def _written(judge: str, kind: str, placeholder: str) -> tuple[list[str], dict[str, str]]:
+    """Let the model write scenes and other words for the dataset in data/; tell, and leave out, what cannot be used."""
     reads = {place: Path(PLACES[place]) for place in ("images", "captions")}
     pairs, captioner = dataset(Room(reads, {}, RUNS), _SIDE_PX), Captioner(judge, fastest())
     captions = [pair.caption for pair in pairs]
@@ -105,7 +108,7 @@ def _written(judge: str, kind: str, placeholder: str, standing_in: list[str]) ->
         prompts = read(captioner.captions([pairs[0].picture()], instruction)[0], placeholder, captions)
     except ValueError as error:
         print(f"{error}; templates stand in for it")
-        prompts = standing_in
+        prompts = []
     return prompts, rewritten(captioner, pairs, placeholder, prompts)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from dopsd.whole import FOLDER, is_whole
+from dopsd.trained import FILE, FOLDER, is_whole
 from tasks import weak_teacher
 from tasks.folders import read_json, sha256_of_file, sha256_of_folder, sha256_of_json
 from tasks.git import said_if_it_can
@@ -23,7 +23,6 @@ from tasks.pipeline import Room
 from tasks.planning import staleness
 from tasks.versions.ledger import LEDGER
 
-WEIGHTS = "pytorch_lora_weights.safetensors"
 ENVIRONMENT_LOCK = "constraints.txt"
 DVC_LOCK = "dvc.lock"
 TRIGGER = "DOPSD_TRIGGER"
@@ -86,7 +85,7 @@ def lineage(params: Params, room: Room, root: Path) -> Lineage:
 
 def digest_of_trained(folder: Path) -> str:
     """Digest what training wrote: the file of an adapter, or the folder of all weights."""
-    return sha256_of_folder(folder / FOLDER) if is_whole(folder) else sha256_of_file(folder / WEIGHTS)
+    return sha256_of_folder(folder / FOLDER) if is_whole(folder) else sha256_of_file(folder / FILE)
 
 
 def person() -> str:

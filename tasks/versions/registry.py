@@ -20,11 +20,11 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from dopsd.whole import FOLDER, is_whole
+from dopsd.trained import FILE, FOLDER, is_whole
 from tasks.folders import staged_folder, write_bytes
 from tasks.tracking import connect
 from tasks.versions.aliases import ALIASES
-from tasks.versions.lineage import WEIGHTS, Lineage, digest_of_trained, person, trigger
+from tasks.versions.lineage import Lineage, digest_of_trained, person, trigger
 
 PARENTS = Path("runs/parents")
 RECORD = "record"
@@ -127,7 +127,11 @@ def fetch(name: str, version: str, root: Path) -> Path:
     known = connect().get_model_version(name, version.removeprefix("v"))
     if not folder.is_dir():
         with staged_folder(folder) as staged:
-            _download(known, staged)
+            found = _trained(known)
+            if is_whole(found):
+                shutil.copytree(found / FOLDER, staged / FOLDER)
+            else:
+                shutil.copyfile(found / FILE, staged / FILE)
     if digest_of_trained(folder) != known.tags["adapter"]:
         raise ValueError(f"{folder} does not hold the weights of {version}: delete it and fetch them again")
     return folder
@@ -142,21 +146,18 @@ def versions(name: str) -> dict[str, dict[str, str]]:
 def digest_of_weights(name: str, version: str) -> str | None:
     """Digest the weights that the registry holds of a version, anew; None where they are gone."""
     known = connect().get_model_version(name, version.removeprefix("v"))
-    with TemporaryDirectory() as folder:
-        try:
-            _download(known, Path(folder))
-            return digest_of_trained(Path(folder))
-        except (MlflowException, FileNotFoundError):
-            return None
+    try:
+        return digest_of_trained(_trained(known))
+    except (MlflowException, FileNotFoundError):
+        return None
 
 
-def _download(known: ModelVersion, folder: Path) -> None:
-    """Bring what was trained into an empty folder, as training wrote it: the file of an adapter, or all weights."""
-    if json.loads(known.tags["params"])["train"]["weights"] == "full":
-        place = connect().get_logged_model(str(known.source).removeprefix("models:/")).artifact_location
-        mlflow.artifacts.download_artifacts(f"{place}/{FOLDER}", dst_path=str(folder))
-    else:
-        shutil.copyfile(Path(mlflow.diffusers.load_model(known.source).adapter_path) / WEIGHTS, folder / WEIGHTS)
+def _trained(known: ModelVersion) -> Path:
+    """Find the folder that holds what was trained, as training wrote it; a store far away is downloaded from."""
+    if json.loads(known.tags["params"])["train"]["weights"] != "full":
+        return Path(mlflow.diffusers.load_model(known.source).adapter_path)
+    place = connect().get_logged_model(str(known.source).removeprefix("models:/")).artifact_location
+    return Path(mlflow.artifacts.download_artifacts(f"{place}/{FOLDER}")).parent
 
 
 def _of_adapter(store: MlflowClient, name: str, digest: str) -> ModelVersion | None:
@@ -178,7 +179,7 @@ def _logged(store: MlflowClient, record: Lineage, trained: Path, run_id: str) ->
         store.log_model_artifacts(model.model_id, str(trained / FOLDER), FOLDER)
         store.finalize_logged_model(model.model_id, "READY")
     else:
-        mlflow.diffusers.log_model(str(trained / WEIGHTS), base, model_id=model.model_id)
+        mlflow.diffusers.log_model(str(trained / FILE), base, model_id=model.model_id)
     return str(model.model_id)
 
 

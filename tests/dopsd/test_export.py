@@ -12,13 +12,14 @@ from diffusers.loaders.single_file_utils import (
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 
-from dopsd.adapter import FILE, load_adapter_, read_adapter, save_adapter
+from dopsd.adapter import load_adapter_, read_adapter, save_adapter
 from dopsd.adapter_roles import Shape, attach_
 from dopsd.export import export_adapter
 from dopsd.families.catalogue import NAMES, family
 from dopsd.family import Family, Network
 from dopsd.layout import LAYOUTS
 from dopsd.merging import export_merged, merge_, original
+from dopsd.trained import FILE
 from dopsd.whole import read_whole
 
 REFEREES = {

@@ -17,7 +17,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from dopsd.adapter import FILE, save_adapter
+from dopsd.adapter import save_adapter
 from dopsd.checkpoint import Checkpoint
 from dopsd.curves import point
 from dopsd.examples import Examples
@@ -25,6 +25,7 @@ from dopsd.family import Context, Denoiser
 from dopsd.recipe import Training
 from dopsd.run import Run, identity
 from dopsd.standing import Standing
+from dopsd.trained import FILE
 from dopsd.training import Record, train
 
 TINY = Training(

@@ -11,10 +11,11 @@ import torch
 from diffusers import ZImageTransformer2DModel
 
 from dopsd import options
-from dopsd.adapter import FILE, save_adapter
+from dopsd.adapter import save_adapter
 from dopsd.examples import Examples, save_example
 from dopsd.recipe import Training
 from dopsd.run import Run
+from dopsd.trained import FILE
 from dopsd.training import train
 from dopsd.tuning import Job, main, tune
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -29,7 +30,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     for name in service.names(tmp_path):
         for process in service.processes(name, tmp_path):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it may have ended of itself since it was found
+                process.kill()
 
 
 def until(is_so: Callable[[], bool]) -> None:

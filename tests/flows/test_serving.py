@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 
 from flows import service
@@ -218,7 +219,8 @@ def a_run_whose_processes_are_killed(box: Box) -> str:
     run = box.start("lost", 600)
     until(lambda: "lost 0" in box.ran())
     for process in reversed(service.processes("worker-gpu-0", box.root / SERVICES)):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     code, said = box.typed("dopsd status")
     assert code == 1
     assert "worker-gpu-0  not there" in said

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from dopsd.adapter import FILE
+from dopsd.trained import FILE
 from flows.cli import app
 from tests.fake_workspace import FakeWorkspace
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from dopsd.trained import FILE
 from tasks.ancestry.records import records
 from tasks.git import said
 from tasks.tracking import connect
 from tasks.versions import audit as auditing
-from tasks.versions.lineage import WEIGHTS
 from tests.registered import project_of_two
 
 KEPT = (".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")
@@ -96,7 +96,7 @@ def artifact(root: Path, name: str, digit: str) -> Path:
 
 
 def weights(root: Path) -> Path:
-    return sorted((root / "mlruns").rglob(WEIGHTS), key=lambda path: path.stat().st_mtime_ns)[-1]
+    return sorted((root / "mlruns").rglob(FILE), key=lambda path: path.stat().st_mtime_ns)[-1]
 
 
 def tag(key: str, value: str) -> Breaker:

@@ -107,3 +107,4 @@ def test_where_a_model_writes_nonsense_templates_and_the_rule_stand_in(
     assert "templates stand in for it" in capsys.readouterr().out
     assert prompts(Path("panel.txt")) == novel.templates("[V]")
     assert rewrites(Path("panel.txt")) == {}
+    assert "written by templates, seed 0" in Path("panel.txt").read_text()

@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dopsd.whole import FOLDER
+from dopsd.trained import FILE, FOLDER
 from tasks.folders import sha256_of_file, sha256_of_folder
 from tasks.params import parse
 from tasks.tracking import connect, new_run
 from tasks.versions import aliases, registry
-from tasks.versions.lineage import WEIGHTS, Lineage, digest_of_trained
+from tasks.versions.lineage import Lineage, digest_of_trained
 from tests.fake_workspace import PARAMS
 from tests.versions import DIGEST, RECORD, entered
 
@@ -73,7 +73,7 @@ def test_the_weights_come_back_as_they_were(enter: Enter, store_root: Path) -> N
     version = enter(1)
     folder = registry.fetch("dopsd", version, store_root)
     assert folder == store_root / "runs/parents/v1"
-    assert sha256_of_file(folder / WEIGHTS) == sha256_of_file(store_root / "adapter-1" / WEIGHTS)
+    assert sha256_of_file(folder / FILE) == sha256_of_file(store_root / "adapter-1" / FILE)
 
 
 def test_all_weights_come_back_as_they_were(store_root: Path) -> None:
@@ -91,7 +91,7 @@ def test_all_weights_come_back_as_they_were(store_root: Path) -> None:
 
 def test_weights_that_were_damaged_are_told(enter: Enter, store_root: Path) -> None:
     folder = registry.fetch("dopsd", enter(1), store_root)
-    (folder / WEIGHTS).write_bytes(b"x")
+    (folder / FILE).write_bytes(b"x")
     with pytest.raises(ValueError, match="does not hold the weights of v1: delete"):
         registry.fetch("dopsd", "v1", store_root)
 
@@ -99,7 +99,7 @@ def test_weights_that_were_damaged_are_told(enter: Enter, store_root: Path) -> N
 def test_mlflow_reads_the_model_and_knows_its_base(enter: Enter) -> None:
     model = mlflow.diffusers.load_model(f"models:/{registry.model_id('dopsd', enter(1))}")
     assert model.base_model == "./models/base"
-    assert (Path(model.adapter_path) / WEIGHTS).is_file()
+    assert (Path(model.adapter_path) / FILE).is_file()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from accelerate.state import AcceleratorState
 from diffusers import ZImageTransformer2DModel
 from workspace import MODELS, Workspace
 
-from dopsd.adapter import FILE, load_adapter_, save_adapter
+from dopsd.adapter import load_adapter_, save_adapter
 from dopsd.adapter_roles import Shape, attach_
 from dopsd.checkpoint import Checkpoint
 from dopsd.curves import Curves
@@ -23,6 +23,7 @@ from dopsd.examples import Example, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Context
 from dopsd.placement import CPU
+from dopsd.trained import FILE
 from tasks.__main__ import main
 from tasks.beneath import beneath
 from tasks.folders import write_json, write_rows
