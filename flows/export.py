@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from flows.mistakes import mistakes_told, told
+from flows.options import ROOT
 from tasks.params import load
-
-ROOT = Path()
 
 
 def export(

@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ from flows.budget import Budget
 from flows.flown import asked_now, flown
 from flows.isolated import run_isolated
 from flows.mistakes import mistakes_told, told
-from flows.options import AsJson, Force, From, Only, Until
+from flows.options import ROOT, AsJson, Force, From, Only, Until
 from flows.summary import Outcome, Summary
 from tasks import weak_teacher
 from tasks.override import override
@@ -30,7 +29,6 @@ from tasks.planning.selection import STALE_EXIT_CODE, Selection
 from tasks.runner import only_writer, sources
 from tasks.versions.shadow import SHADOW
 
-ROOT = Path()
 DEFERRED_EXIT_CODE = 5
 
 

@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 Row = dict[str, Any]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -68,6 +70,11 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}); delete it and run the stage that writes it again") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """Read YAML by libyaml, which is ten times as fast as Python's own reader; raises yaml.YAMLError."""
+    return yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], *, key: str = "id") -> None:

@@ -6,10 +6,9 @@ Nothing is replaced or lost in silence: each file of the source ends as an image
 quarantine.jsonl, or in the count of hidden files.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tasks.folders import sha256_of_bytes, write_bytes, write_manifest
 from tasks.images import metadata, rows
@@ -17,7 +16,7 @@ from tasks.images.caption_text import written
 from tasks.images.duplicates import near, perceptual_hash
 from tasks.images.picture import Limits, Unusable, decoded
 from tasks.images.rows import ImageRow, QuarantineRow
-from tasks.images.source import SourceFile, files
+from tasks.images.source import SourceFile, files, stem
 from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.progress import track
@@ -78,7 +77,7 @@ def _take(file: SourceFile, settings: Ingest, intake: Intake) -> None:
 
 def _note_caption(image: str, name: str, text: str, intake: Intake) -> None:
     """Keep a caption until its image is known; raises Unusable where an image has two."""
-    earlier, _ = intake.captions.setdefault(_key(image), (name, text))
+    earlier, _ = intake.captions.setdefault(stem(image), (name, text))
     if earlier != name:
         raise Unusable(f"{earlier} is a caption for the same image", "keep one of the two")
 
@@ -91,11 +90,6 @@ def _note_table(table: Sequence[metadata.Line], settings: Ingest, intake: Intake
             _note_caption(image, line.name, text, intake)
         except Unusable as refusal:
             intake.refused.append(QuarantineRow(line.name, refusal.reason, refusal.mend, None))
-
-
-def _key(name: str) -> str:
-    """Give what an image and its caption share; composed, as macOS decomposes the letters of some names."""
-    return unicodedata.normalize("NFC", str(PurePosixPath(name).with_suffix("")))
 
 
 def _stored(name: str, data: bytes, settings: Ingest, folder: Path) -> ImageRow:
@@ -120,11 +114,11 @@ def _set_aside(name: str, data: bytes | None, refusal: Unusable, folder: Path) -
 
 def _captioned(intake: Intake) -> list[ImageRow]:
     """Join images and captions; a caption that finds no image is set aside, one that says nothing is noted."""
-    refused = {_key(row.source): row for row in intake.refused}
+    refused = {stem(row.source): row for row in intake.refused}
     texts = {key: row for key, row in refused.items() if row.source.lower().endswith(CAPTION_SUFFIX)}
     waiting, joined = dict(intake.captions), []
     for image in intake.images:
-        key = _key(image.source)
+        key = stem(image.source)
         name, text = intake.captions.get(key, ("", ""))
         waiting.pop(key, None)
         notes = image.notes

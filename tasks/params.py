@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from dopsd.recipe import Probing, Training
+from tasks.folders import read_yaml
 from tasks.sections import Caption, Compare, Embed, Evaluate, Ingest, Models, Register
 
 PARAMS_FILE = "params.yaml"
@@ -70,7 +71,7 @@ def _read(root: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"there is no {PARAMS_FILE} in {root.resolve()}: go to the folder that holds it")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read_yaml(path)
     except yaml.YAMLError as error:
         raise ValueError(f"{PARAMS_FILE} is not YAML: {error}") from error
 

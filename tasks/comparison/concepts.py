@@ -14,6 +14,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.folders import read_yaml
+
 Kind = Literal["object", "style"]
 
 
@@ -51,7 +53,7 @@ def _concept(images: Path) -> Concept:
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: say class_noun and novel (scenes to ask for) of {images.name}")
     try:
-        sheet = _Sheet.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        sheet = _Sheet.model_validate(read_yaml(path))
     except (yaml.YAMLError, ValidationError) as error:
         raise ValueError(f"{path}: {error}") from error
     return Concept(images.name, images, sheet.class_noun, tuple(sheet.novel), sheet.kind)

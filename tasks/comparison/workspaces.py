@@ -17,7 +17,7 @@ from dopsd.pretrained import revision
 from dopsd.recipe import decisive
 from tasks.comparison.cells import Cell
 from tasks.comparison.concepts import Concept
-from tasks.folders import read_json, sha256_of_file, sha256_of_folder, sha256_of_json, write_json, write_text
+from tasks.folders import read_json, read_yaml, sha256_of_file, sha256_of_folder, sha256_of_json, write_json, write_text
 from tasks.params import Params, resolved
 from tasks.pipeline import PLACES
 from tasks.scoring.base_walks import FOLDER
@@ -111,7 +111,7 @@ def _about(concept: Concept, params: Params, shared: Path) -> dict[str, Any]:
 
 
 def _params(folder: Path) -> dict[str, Any]:
-    said: dict[str, Any] = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    said: dict[str, Any] = read_yaml(folder / "params.yaml")
     return said
 
 

@@ -42,7 +42,7 @@ class Line:
 
 def is_table(name: str) -> bool:
     """Tell a table by its name."""
-    return PurePosixPath(name).name.lower() in FILES
+    return name.rpartition("/")[2].lower() in FILES
 
 
 def lines(name: str, data: bytes) -> list[Line]:

@@ -12,12 +12,13 @@ import lzma
 import os
 import stat
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from tasks.images.picture import Unusable
@@ -41,8 +42,14 @@ class SourceFile:
     @property
     def is_skipped(self) -> bool:
         """Tell files nobody means to train on: hidden ones and what operating systems leave behind."""
-        parts = PurePosixPath(self.name).parts
+        parts = self.name.split("/")
         return any(part.startswith(".") or part.lower() in _LEFT_BY_SYSTEMS for part in parts)
+
+
+def stem(name: str) -> str:
+    """Give what a picture and its caption share: the name no last suffix, and composed, as macOS decomposes letters."""
+    begin, dot = name.rfind("/") + 1, name.rfind(".")
+    return unicodedata.normalize("NFC", name[:dot] if begin < dot < len(name) - 1 else name)
 
 
 def files(folder: Path, max_bytes: int) -> Iterator[SourceFile]:

@@ -10,6 +10,7 @@ from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
 from tasks.planning.fingerprint import STAGE, Fingerprint, as_json, of, recorded, write
+from tasks.planning.known import known_stages
 
 
 def is_recorded(found: Mapping[str, Fingerprint], known: PipelineStage, root: Path) -> bool:
@@ -21,7 +22,7 @@ def refresh(root: Path) -> None:
     """Do what DVC would do for the stage `fingerprint`, without starting a process for it."""
     write(of(root), root)
     with Repo(str(root)) as repo:
-        if _has_changed(next(row for row in repo.index.stages if row.name == STAGE)):
+        if _has_changed(known_stages(repo)[STAGE]):
             repo.commit(STAGE, force=True)
 
 

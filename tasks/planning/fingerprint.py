@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
-
-from tasks.folders import sha256_of_json, write_json
+from tasks.folders import read_yaml, sha256_of_json, write_json
 from tasks.pipeline import STAGES, Stage
 from tasks.planning.definitions import Module, read
 from tasks.planning.installation import numerics, versions
@@ -89,7 +87,7 @@ def running() -> dict[str, str]:
 
 def rooms(root: Path) -> list[Path]:
     """Read from dvc.yaml where the code lies that DVC watches; raises ValueError for a file of an earlier version."""
-    said = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))
+    said = read_yaml(root / "dvc.yaml")
     if STAGE not in said["stages"]:
         raise ValueError(f"dvc.yaml has no stage {STAGE}: write it again with `python -m tasks.dvcfile`")
     return [Path(room) for room in said["stages"][STAGE]["deps"]]

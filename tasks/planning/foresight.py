@@ -16,7 +16,7 @@ from tasks.planning.count import joined
 from tasks.planning.foreseen import Foreseen, captions_of, images_of
 from tasks.planning.intake import Source, taken_in
 from tasks.planning.row import Decision, Row
-from tasks.planning.trees import kept, now
+from tasks.planning.trees import kept, listed
 
 _HARMLESS = ("data: ", "output ", "asked for", "never ran here")
 """Reasons for which ingest runs again and yet gives for each file what it gave, or what can be looked up."""
@@ -51,7 +51,7 @@ def foreseen(outlook: Outlook, was: str, params: Params, root: Path) -> Foreseen
     if outlook.is_cached("ingest"):
         return Foreseen(recorded, captions_of(outlook.output("caption")) if outlook.is_cached("caption") else None)
     found = source_of(outlook.known)
-    source = Source(Path(found.fs_path), kept(was, root), now(found)[1])
+    source = Source(Path(found.fs_path), kept(was, root), listed(found).files)
     taken = taken_in(source, recorded, params.ingest)
     is_harmless = all(reason.startswith(_HARMLESS) for reason in outlook.rows["ingest"].reasons)
     return taken if is_harmless else replace(taken, certainty=joined(taken.certainty, "about"))

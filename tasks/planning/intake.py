@@ -6,7 +6,6 @@ Files that are as they were give what they gave; a caption that changed is read;
 of many it is taken that none was ever seen.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from tasks.images.caption_text import written
 from tasks.images.metadata import is_table, lines
 from tasks.images.picture import Limits, Unusable, decoded
 from tasks.images.rows import ImageRow
-from tasks.images.source import ARCHIVES, SourceFile
+from tasks.images.source import ARCHIVES, SourceFile, stem
 from tasks.planning.count import Certainty
 from tasks.planning.foreseen import Foreseen
 from tasks.sections import Ingest
@@ -78,16 +77,16 @@ def _certainty(
 
 def _captions(folder: Path, old: Files, new: Files, settings: Ingest) -> Callable[[str, ImageRow | None], str | None]:
     """Give a function that says the caption of a picture: as it was, or as it stands beside it or in a table."""
-    before, beside = ({_stem(name): name for name in files if name.endswith(".txt")} for files in (old, new))
+    before, beside = ({stem(name): name for name in files if name.endswith(".txt")} for files in (old, new))
     tables = {name: digest for name, digest in new.items() if is_table(name)}
     is_told_anew = tables != {name: digest for name, digest in old.items() if is_table(name)}
-    told = {stem: text for name in sorted(tables, reverse=True) for stem, text in _table(folder, name, settings)}
+    told = {key: text for name in sorted(tables, reverse=True) for key, text in _table(folder, name, settings)}
 
     def caption(name: str, was: ImageRow | None) -> str | None:
-        text, earlier = beside.get(_stem(name), ""), before.get(_stem(name), "")
+        text, earlier = beside.get(stem(name), ""), before.get(stem(name), "")
         if was and was.source == name and old.get(earlier) == new.get(text) and not is_told_anew:
             return was.caption
-        return (_text(folder / text, settings) if text else told.get(_stem(name))) or None
+        return (_text(folder / text, settings) if text else told.get(stem(name))) or None
 
     return caption
 
@@ -106,7 +105,7 @@ def _table(folder: Path, name: str, settings: Ingest) -> Iterator[tuple[str, str
         for line in lines(name, (folder / name).read_bytes()):
             with suppress(Unusable):
                 picture, text = line.caption(settings.max_caption_characters)
-                yield _stem(picture), text
+                yield stem(picture), text
 
 
 def _looked_at(names: Sequence[str], folder: Path, settings: Ingest) -> dict[str, str]:
@@ -145,8 +144,3 @@ def _is_picture(name: str) -> bool:
 def _pack(source: str) -> str:
     """Name the archive that holds a picture, "" where none does."""
     return next((str(path) for path in PurePosixPath(source).parents if _is_packed(path.name)), "")
-
-
-def _stem(name: str) -> str:
-    """Give what a picture and its caption share, as ingest sees it."""
-    return unicodedata.normalize("NFC", str(PurePosixPath(name).with_suffix("")))

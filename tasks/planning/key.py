@@ -17,6 +17,7 @@ from dvc.repo import Repo
 from tasks.pipeline import Stage
 from tasks.planning import fingerprint
 from tasks.planning.fingerprint import CODE, definitions
+from tasks.planning.known import known_stages
 from tasks.planning.reasons import flat
 
 Key = Mapping[str, str]
@@ -26,7 +27,7 @@ _LOCK = "dvc.lock"
 def now(stage: Stage, root: Path) -> Key:
     """Digest everything that decides about `stage`, in the workspace as it is."""
     with Repo(str(root)) as repo:
-        known = next(row for row in repo.index.stages if row.name == stage.name)
+        known = known_stages(repo)[stage.name]
         params = {path: value for dep in known.deps if _is_params(dep) for path, value in dep.read_params().items()}
         inputs = {
             dep.def_path: str(dep.get_hash().value) for dep in known.deps if not isinstance(dep, ParamsDependency)

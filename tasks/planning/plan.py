@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dvc.repo import Repo
-from dvc.stage import PipelineStage
 
 from tasks.params import Params, check_said, load
 from tasks.pipeline import PLACES, STAGES
@@ -21,6 +20,7 @@ from tasks.planning.counts import Sight, counted
 from tasks.planning.durations import expected
 from tasks.planning.foresight import Outlook, foreseen, source_of
 from tasks.planning.installation import numerics
+from tasks.planning.known import known_stages
 from tasks.planning.row import Decision, Row
 from tasks.planning.selection import Selection
 from tasks.planning.trees import keep
@@ -74,7 +74,7 @@ def plan(
     check_said(root, (key for stage in STAGES for key in stage.params))
     params, found = load(root), fingerprint.of(root)
     with Repo(str(root)) as repo:
-        known = {row.name: row for row in repo.index.stages if isinstance(row, PipelineStage)}
+        known = known_stages(repo)
         source = source_of(known)
         was = str(source.hash_info.value)  # deciding brings it up to date
         future = Future(repo, root, found, {place: located(place, params) for place in PLACES})

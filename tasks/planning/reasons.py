@@ -13,7 +13,7 @@ from dvc.output import Output
 
 from tasks.pipeline import PLACES, Stage
 from tasks.planning.fingerprint import definitions
-from tasks.planning.trees import said
+from tasks.planning.trees import said, state
 
 _NOTHING = "(nothing)"
 _WORDS = {"modified": "changed", "deleted": "is missing", "new": "is new", "not in cache": "is lost"}
@@ -46,13 +46,13 @@ def changed_code(old: Parts, new: Parts) -> Iterator[str]:
 
 def changed_input(dep: Output, place: str, root: Path) -> Iterator[str]:
     """Say how a file or folder differs: images by count, models by revision."""
-    for state in dep.status().values():
-        if state == "modified" and place == "source" and (counted := said(dep, root)):
+    if found := state(dep):
+        if found == "modified" and place == "source" and (counted := said(dep, root)):
             yield f"data: {counted}"
-        elif state == "modified" and PLACES[place].startswith("${models."):
+        elif found == "modified" and PLACES[place].startswith("${models."):
             yield f"model: revision of {dep.def_path}"
         else:
-            yield f"{kind(place)}: {dep.def_path} {word(state)}"
+            yield f"{kind(place)}: {dep.def_path} {word(found)}"
 
 
 def kind(place: str) -> str:

@@ -5,10 +5,13 @@ keep(dep, root, has_changed=True); said(dep, root)          # "+3 images -1"
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from dvc.output import Output
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
 
 from tasks.folders import read_json, write_json
@@ -24,19 +27,19 @@ def keep(dep: Output, root: Path, *, has_changed: bool) -> None:
     """
     if not has_changed and _path(str(dep.hash_info.value), root).is_file():
         return
-    digest, files = now(dep)
-    path = _path(digest, root)
-    if files and not path.is_file():
-        write_json(path, files)
+    found = listed(dep)
+    path = _path(str(found.hash_info.value), root)
+    if found.files and not path.is_file():
+        write_json(path, found.files)
 
 
 def said(dep: Output, root: Path) -> str | None:
     """Say how the folder differs from what was last read of it; None where that was not kept, or it is a file."""
     old = _path(str(dep.hash_info.value), root)
-    files = now(dep)[1]
-    if not files or not old.is_file():
+    found = listed(dep)
+    if not found.files or not old.is_file():
         return None
-    return difference(read_json(old), files)
+    return difference(read_json(old), found.files)
 
 
 def difference(old: Files, new: Files) -> str:
@@ -56,14 +59,30 @@ def _counted(kind: str, counts: Counter[str]) -> str:
     return " ".join([first, kind, *rest])
 
 
-@lru_cache(maxsize=1)  # one plan asks more than once
-def now(dep: Output) -> tuple[str, Files]:
-    """List the files of a folder with their digests; nothing for a single file."""
-    _, _, found = dep._build(  # DVC has no public way, and its version is pinned
+@dataclass(frozen=True)
+class Listing:
+    """What an input is now: DVC's digest and sizes, and the digests of its files by name; none for a single file."""
+
+    hash_info: HashInfo
+    meta: Meta
+    files: Files
+
+
+def state(dep: Output) -> str | None:
+    """Say how an input differs from what was recorded of it, in the words of DVC's `status`; None where it does not."""
+    if not dep.exists:
+        return "deleted"
+    return "modified" if listed(dep).hash_info != dep.hash_info else None
+
+
+@lru_cache(maxsize=64)  # one plan asks more than once, and of its own objects alone
+def listed(dep: Output) -> Listing:
+    """List an input as it is now."""
+    _, meta, found = dep._build(  # DVC has no public way, and its version is pinned
         dep.local_cache, dep.fs_path, dep.fs, dep.hash_name, ignore=dep.dvcignore, dry_run=True, no_progress_bar=True
     )
     files = {"/".join(key): str(info.value) for key, _, info in found} if isinstance(found, Tree) else {}
-    return str(found.hash_info.value), files
+    return Listing(found.hash_info, meta, files)
 
 
 def kept(digest: str, root: Path) -> Files | None:

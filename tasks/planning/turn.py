@@ -18,6 +18,7 @@ from tasks.planning.reasons import changed_code, changed_input, changed_params, 
 from tasks.planning.restorable import may_be_restored, restorable
 from tasks.planning.row import Decision, Row
 from tasks.planning.selection import Selection
+from tasks.planning.trees import listed
 
 
 @dataclass
@@ -117,7 +118,10 @@ def _foresee(stage: Stage, known: PipelineStage, future: Future) -> None:
     for dep in known.deps:
         if dep.def_path == str(CODE):
             dep.fill_values({stage.name: future.code[stage.name].parts()})
+        elif isinstance(dep, ParamsDependency):
+            dep.save()
         elif found := future.will_be(dep.def_path):
             dep.hash_info, dep.meta = found.hash_info, found.meta
         elif dep.def_path not in future.unknown:
-            dep.save()
+            now = listed(dep)
+            dep.hash_info, dep.meta = now.hash_info, now.meta

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dopsd.trained import FILE, FOLDER, is_whole
 from tasks import weak_teacher
-from tasks.folders import read_json, sha256_of_file, sha256_of_folder, sha256_of_json
+from tasks.folders import read_json, read_yaml, sha256_of_file, sha256_of_folder, sha256_of_json
 from tasks.git import said_if_it_can
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
@@ -126,7 +124,7 @@ def _model(folder: Path, lock: Mapping[str, Any]) -> str:
 def _lock(root: Path) -> dict[str, Any]:
     """Read the stages of dvc.lock; none where the stages were run without DVC."""
     path = root / DVC_LOCK
-    return dict(yaml.safe_load(path.read_text())["stages"]) if path.is_file() else {}
+    return dict(read_yaml(path)["stages"]) if path.is_file() else {}
 
 
 def _git(root: Path) -> tuple[str | None, bool | None]:

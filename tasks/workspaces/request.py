@@ -10,11 +10,11 @@ from pathlib import Path
 
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
-from dvc.stage import PipelineStage
 
 from tasks.folders import sha256_of_json
 from tasks.params import load, resolved
 from tasks.planning import fingerprint
+from tasks.planning.known import known_stages
 from tasks.planning.selection import Selection
 from tasks.versions.shadow import is_shadow
 
@@ -36,8 +36,7 @@ def digest(root: Path, selection: Selection, *, accept_weak_teacher: bool) -> st
 def _inputs(root: Path) -> dict[str, str]:
     """Digest what comes from outside of the pipeline."""
     with Repo(str(root)) as repo:
-        known = (stage for stage in repo.index.stages if isinstance(stage, PipelineStage))
-        stages = [stage for stage in known if stage.name != fingerprint.STAGE]
+        stages = [stage for stage in known_stages(repo).values() if stage.name != fingerprint.STAGE]
         made = {str(fingerprint.CODE), *(out.def_path for stage in stages for out in stage.outs)}
         deps = [dep for stage in stages for dep in stage.deps if not isinstance(dep, ParamsDependency)]
         return {dep.def_path: str(dep.get_hash().value) for dep in deps if dep.def_path not in made}
