@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "lineage": "flows.lineage:lineage",
     "model": "flows.lineage:model",
     "audit": "flows.audit:audit",
+    "provenance": "flows.provenance:app",
     "up": "flows.serving:up",
     "down": "flows.serving:down",
     "status": "flows.serving:status",

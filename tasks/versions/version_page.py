@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dopsd.gate import Decision, Reason
 from tasks.folders import sha256_of_json
@@ -29,7 +30,22 @@ class Facts:
 
 def page(facts: Facts) -> str:
     """Spell it out: the verdict first, then where it comes from, then every check and every score."""
-    return "\n\n".join([f"**{facts.decision.verdict}**", _origin(facts), _checks(facts), _scores(facts.record)])
+    scores = scores_table(facts.record.scores)
+    return "\n\n".join([f"**{facts.decision.verdict}**", _origin(facts), _checks(facts), scores])
+
+
+def scores_table(scores: Mapping[str, Any]) -> str:
+    """Lay metrics out in rows and models in columns, each a mean with its interval."""
+    models: Mapping[str, Mapping[str, Mapping[str, float | None]]] = scores["models"]
+    metrics = list(models["adapter"]) if "adapter" in models else []
+    rows = [[metric.split("@")[0], *(_interval(of[metric]) for of in models.values())] for metric in metrics]
+    return table(["score", *models], rows)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Spell a table out in Markdown; a bar inside a cell becomes a slash."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
 def _origin(facts: Facts) -> str:
@@ -54,7 +70,7 @@ def _origin(facts: Facts) -> str:
         rows["inputs"] = "**stale**, which a person accepted"
     if record.is_weak_teacher_accepted:
         rows["teacher"] = "**weak**, which a person accepted"
-    return _table(["", ""], [[name, text] for name, text in rows.items()])
+    return table(["", ""], [[name, text] for name, text in rows.items()])
 
 
 def _named(rival: str | None) -> str:
@@ -67,7 +83,7 @@ def _checks(facts: Facts) -> str:
         [reason.check, reason.against, str(reason.outcome), _seen(reason), reason.sentence.partition("allowed is ")[2]]
         for reason in sorted(facts.decision.reasons, key=lambda reason: reason.outcome == "passed")
     ]
-    return _table(["check", "against", "", "difference, prompts", "allowed"], rows)
+    return table(["check", "against", "", "difference, prompts", "allowed"], rows)
 
 
 def _seen(reason: Reason) -> str:
@@ -75,21 +91,8 @@ def _seen(reason: Reason) -> str:
     return f"{seen.mean:+.3g} [{seen.low:+.3g}, {seen.high:+.3g}], {seen.count}"
 
 
-def _scores(record: Lineage) -> str:
-    """Lay metrics out in rows and models in columns, each a mean with its interval."""
-    models: Mapping[str, Mapping[str, Mapping[str, float | None]]] = record.scores["models"]
-    metrics = list(models["adapter"]) if "adapter" in models else []
-    rows = [[metric.split("@")[0], *(_interval(of[metric]) for of in models.values())] for metric in metrics]
-    return _table(["score", *models], rows)
-
-
 def _interval(row: Mapping[str, float | None]) -> str:
     mean, low, high = (row[end] for end in ("mean", "low", "high"))
     if mean is None:
         return "unknown"
     return f"{mean:.3f}" if low is None or high is None else f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
