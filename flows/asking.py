@@ -18,7 +18,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.schemas.events import Event, Resource
 
 from tasks.triggers.events import Fired
-from tasks.triggers.watch import Unreachable
+from tasks.triggers.sources.source import Unreachable
 
 EVENT, TRIGGER = "dopsd.images-ready", "dopsd.trigger"
 ASKED_BY = "asked_by"

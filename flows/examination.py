@@ -18,8 +18,10 @@ from urllib.request import urlopen
 from flows.installed import Finding, installed, lock, requirements
 from flows.serving import count_gpus, running
 from tasks.environment import MLFLOW_STORE
+from tasks.folders import read_json
 from tasks.params import load
 from tasks.runner import history, sources
+from tasks.triggers.journal import TRIGGERS, WATCHED
 
 _SKEW_S = 30.0
 
@@ -109,6 +111,17 @@ def server(root: Path) -> Finding:
     return _answers("Prefect", f"{api}/health")
 
 
+def triggers(root: Path) -> Finding:
+    """Ask every place that a trigger watches whether it can be read."""
+    found = {path.parent.name: read_json(path)["source"] for path in sorted((root / TRIGGERS).glob(f"*/{WATCHED}"))}
+    for name, source in found.items():
+        try:
+            importlib.import_module("tasks.triggers.sources.catalogue").named(source).marks()
+        except (ValueError, OSError) as error:
+            return Finding("bad", f"trigger {name}: {error}; if nobody watches that, delete its {WATCHED}")
+    return Finding("good", f"{len(found)} triggers can read what they watch")
+
+
 def gpu(_: Path) -> Finding:
     """Look whether torch can use the GPUs that the machine has."""
     count, torch = count_gpus(), installed("torch") or "missing"
@@ -121,7 +134,8 @@ def gpu(_: Path) -> Finding:
 
 CHECKS: Mapping[str, Callable[[Path], Finding]] = {
     "libraries": requirements, "lock": lock, "params.yaml": params, "prefect.yaml": deployments, "disk": disk,
-    "clock": clock, "remotes": remotes, "registry": registry, "server": server, "gpu": gpu,
+    "clock": clock, "remotes": remotes, "registry": registry, "server": server,
+    "triggers": triggers, "gpu": gpu,
 }  # fmt: skip
 
 

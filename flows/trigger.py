@@ -1,4 +1,4 @@
-"""Triggers on the command line: watch a folder, and try a policy on a history before it decides over GPU hours.
+"""Triggers on the command line: watch a place, and try a policy on a history before it decides over GPU hours.
 
 dopsd trigger watch inbox --policy triggers/new-images.yaml; dopsd trigger list
 dopsd trigger simulate runs/triggers/new-images/events.jsonl --policy policy.yaml
@@ -28,14 +28,14 @@ PolicyFile = Annotated[Path, typer.Option("--policy", metavar="FILE", help="The 
 
 @app.command()
 def watch(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where others put images.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Where others put images: a folder, s3://BUCKET/...")],
     policy: PolicyFile,
     name: Annotated[str | None, typer.Option(help="Its name; without it, that of the policy file.")] = None,
     every: Annotated[str, typer.Option(metavar="SPAN", help="How often to look.")] = "5s",
 ) -> None:
-    """Watch a folder and start a run when the policy says so, until Ctrl-C; needs the server of `dopsd up`."""
+    """Watch a place and start a run when the policy says so, until Ctrl-C; needs the server of `dopsd up`."""
     with mistakes_told():
-        importlib.import_module("flows.watching").watch(folder, policy, name or policy.stem, every)
+        importlib.import_module("flows.watching").watch(source, policy, name or policy.stem, every)
 
 
 @app.command(name="list")

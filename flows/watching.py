@@ -1,6 +1,6 @@
 """A trigger at work: look, decide, tell, wait, and again.
 
-watch(Path("inbox"), Path("triggers/new-images.yaml"), "new-images", "5s")          (`dopsd trigger watch`)
+watch("inbox", Path("triggers/new-images.yaml"), "new-images", "5s")          (`dopsd trigger watch`)
 
 What it knows lies in runs/triggers/<name>: stop it, kill it, start it again.
 """
@@ -16,38 +16,42 @@ from pathlib import Path
 from flows.mistakes import told
 from flows.serving import running
 from tasks import git
+from tasks.folders import write_json
 from tasks.params import PARAMS_FILE, Params, load
 from tasks.triggers import policy as policies
 from tasks.triggers.decision import Fire, Wait
 from tasks.triggers.events import Arrived, Ended, Event, Fired, Refused, Withdrawn
 from tasks.triggers.inbox import Inbox
-from tasks.triggers.journal import TRIGGERS, journal
-from tasks.triggers.watch import Places, Starter, Unreachable, Watch
+from tasks.triggers.journal import TRIGGERS, WATCHED, journal
+from tasks.triggers.sources import catalogue
+from tasks.triggers.sources.source import Source, Unreachable
+from tasks.triggers.watch import Places, Starter, Watch
 
 _API = "PREFECT_API_URL"
 
 
-def watch(folder: Path, policy: Path, name: str, every: str) -> None:
-    """Watch `folder` and start a run when the policy says so, for ever; raises ValueError, FileNotFoundError."""
+def watch(address: str, policy: Path, name: str, every: str) -> None:
+    """Watch a place and start a run when the policy says so, for ever; raises ValueError, FileNotFoundError."""
     params, chosen, pause = load(Path()), policies.load(policy), policies.duration(every).total_seconds()
     if pause < 1:
         raise ValueError(f"--every is {every}: looking more than once a second helps nobody")
-    _check(name, folder, params)
-    place = TRIGGERS / name
+    _check(name, catalogue.local(address), params)
+    source, place = _reached(address), TRIGGERS / name
     with journal(place) as written:
+        write_json(place / WATCHED, {"source": address})
         for mistake in written.mistakes:
             told.print(f"left out: {mistake}", style="yellow", markup=False, soft_wrap=True)
         places = Places(place / "batches", Path(params.ingest.source) / name)
-        inbox = Inbox(folder, params.ingest, place)
+        inbox = Inbox(source, params.ingest, place)
         _go_on(Watch(name, chosen, written, inbox, _starter(), places), pause)
 
 
-def _check(name: str, folder: Path, params: Params) -> None:
+def _check(name: str, folder: Path | None, params: Params) -> None:
     """Raise ValueError where a run could see half an upload, or the name cannot be a folder."""
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"--name is {name!r}: use letters, digits, - and _")
-    watched, source = folder.resolve(), Path(params.ingest.source).resolve()
-    if watched.is_relative_to(source) or source.is_relative_to(watched):
+    source = Path(params.ingest.source).resolve()
+    if folder is not None and _overlap(folder.resolve(), source):
         said = (
             f"{folder} and ingest.source of {PARAMS_FILE} ({params.ingest.source}) are one folder, or within each other"
         )
@@ -56,6 +60,20 @@ def _check(name: str, folder: Path, params: Params) -> None:
     if git.said_if_it_can(Path(), "ls-files", "--", str(source)):
         said = f"ingest.source of {PARAMS_FILE} ({params.ingest.source}) is in git"
         raise ValueError(f"{said}, where a worker's run would not see new images: name a folder that git ignores")
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _reached(address: str) -> Source:
+    """Find the source, and look whether it answers: what is wrong from the start is a mistake, and told as one."""
+    source = catalogue.named(address)
+    try:
+        source.marks()
+    except Unreachable as error:
+        raise ValueError(str(error)) from error
+    return source
 
 
 def _starter() -> Starter:

@@ -1,4 +1,4 @@
-"""What a run will learn beside what it knows: files copied out of the inbox, byte for byte as they were validated.
+"""What a run will learn beside what it knows: files copied out of their source, byte for byte as they were validated.
 
     stage(inbox, images, folder / "batches" / "new-images-0007")        the watcher, when a run is due
     admit(folder / "batches", source / "new-images")                    before the run is asked for
@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from tasks.folders import staged_folder, staged_name, write_bytes
+from tasks.images.picture import Unusable
 from tasks.images.source import paths
 from tasks.triggers.events import Arrived
-from tasks.triggers.inbox import Inbox, at
+from tasks.triggers.inbox import Inbox
+from tasks.triggers.sources.source import Changed
 from tasks.triggers.validation import CAPTION_SUFFIX
 
 
@@ -50,13 +52,16 @@ def _caption(name: str) -> str:
 
 
 def _copied(inbox: Inbox, name: str, folder: Path) -> bool:
-    """Copy one file; tells whether it was, before and after, what was looked into."""
-    looked, source, target = inbox.looked.get(name), inbox.path(name), folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if looked is None or not looked.is_same(at(source)):
+    """Copy one file; tells whether it still is what was looked into."""
+    looked, target = inbox.looked.get(name), folder / name
+    if looked is None:
         return False
     try:
-        shutil.copyfile(source, target)
-    except FileNotFoundError:
+        with inbox.source.lent(name, looked.mark) as (path, _):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    except (Changed, FileNotFoundError):
         return False
-    return looked.is_same(at(source))
+    except Unusable:  # a caption that can be no file; its image was refused for the same
+        return True
+    return True

@@ -19,6 +19,8 @@ from tasks.triggers.state import State, after
 
 TRIGGERS = RUNS / "triggers"
 EVENTS = "events.jsonl"
+WATCHED = "watched.json"
+"""Says what place a trigger watches, or watched when it last did."""
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""Watch a folder and start runs by a policy: look, note, decide, stage, ask; every turn may be the last before a crash.
+"""Watch a source and start runs by a policy: look, note, decide, stage, ask; every turn may be the last before a crash.
 
     with journal(folder) as history:
         watch = Watch("new-images", policy, history, inbox, starter, places)
@@ -20,10 +20,6 @@ from tasks.triggers.journal import Journal
 from tasks.triggers.policy import Policy
 
 _ASK_AGAIN = timedelta(minutes=2)
-
-
-class Unreachable(OSError):
-    """Whoever starts runs is not there; all that is noted stays noted, and the next turn tries again."""
 
 
 class Starter(Protocol):

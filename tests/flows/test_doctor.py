@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from flows import examination, installed
 from flows.cli import app
 from flows.examination import CHECKS
+from tasks.folders import write_json
 from tests.fake_workspace import FakeWorkspace
 
 ROOT = Path(__file__).parents[2]
@@ -79,10 +80,10 @@ def test_a_remote_that_is_missing_near_or_unreachable_is_found(root: Path) -> No
     config = (root / ".dvc/config").read_text()
     (root / ".dvc/config").write_text(f"{config}['remote \"near\"']\n    url = {root / 'storage'}\n")
     assert found("remotes", root) == ("warning", "remote near is on the disk of this folder, which is no backup")
-    (root / ".dvc/config").write_text(f"{config}['remote \"away\"']\n    url = s3://bucket/storage\n")
+    (root / ".dvc/config").write_text(f"{config}['remote \"away\"']\n    url = gs://bucket/storage\n")
     level, sentence = found("remotes", root)
     assert level == "bad"
-    assert sentence.startswith("remote away refuses (s3 ")
+    assert sentence.startswith("remote away refuses (gs ")
     shutil.rmtree(root / ".dvc")
     assert found("remotes", root)[1].startswith("there is no .dvc here")
 
@@ -103,6 +104,18 @@ def test_a_server_that_does_not_answer_is_found(root: Path, monkeypatch: pytest.
     assert found("server", root)[0] == "good"
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     assert found("server", root)[1].startswith("Prefect does not answer at http://127.0.0.1:9/api/health")
+
+
+def test_a_trigger_whose_source_is_gone_is_found(root: Path) -> None:
+    assert found("triggers", root) == ("good", "0 triggers can read what they watch")
+    for name, source in (("new", "inbox"), ("old", "s4://bucket/inbox")):
+        write_json(
+            root / f"runs/triggers/{name}/watched.json", {"source": str(root / source) if name == "new" else source}
+        )
+    level, sentence = found("triggers", root)
+    assert (level, sentence.split(" to watch")[0]) == ("bad", f"trigger new: there is no folder {root / 'inbox'}")
+    (root / "inbox").mkdir()
+    assert found("triggers", root)[1].startswith("trigger old: s4://bucket/inbox cannot be watched: Protocol not known")
 
 
 def test_gpus_that_torch_cannot_use_are_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
