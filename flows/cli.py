@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "promote": "flows.champion:promote",
     "rollback": "flows.champion:rollback",
     "lineage": "flows.lineage:lineage",
-    "model": "flows.lineage:model",
+    "model": "flows.model:model",
     "audit": "flows.audit:audit",
     "provenance": "flows.provenance:app",
     "up": "flows.serving:up",

@@ -18,7 +18,7 @@ from flows.mistakes import mistakes_told
 from tasks.params import load
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
-model = typer.Typer(help="Compare versions.", no_args_is_help=True)
+model = typer.Typer(help="Compare versions, and make one again.", no_args_is_help=True)
 
 
 def lineage(

@@ -41,8 +41,8 @@ def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: 
     command += ["--force"] if is_forced else []
     log, known = RUNS / name / "dvc.log", _times_run(name)
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = _environment(is_upstream_stale=is_upstream_stale)
-    with log.open("wb") as remarks, child(command, environment, stdout=remarks.fileno()) as dvc:
+    ours = environment(is_upstream_stale=is_upstream_stale)
+    with log.open("wb") as remarks, child(command, ours, stdout=remarks.fileno()) as dvc:
         try:
             code = dvc.wait(None if math.isinf(budget.seconds) else max(0.0, budget.left()))
         except subprocess.TimeoutExpired as late:
@@ -60,7 +60,7 @@ def _times_run(name: str) -> int:
     return sum(row["stage"] == name and row.get("workspace") == here for row in history(Path()))
 
 
-def _environment(*, is_upstream_stale: bool) -> Mapping[str, str]:
+def environment(*, is_upstream_stale: bool) -> Mapping[str, str]:
     """Let `python` in dvc.yaml be the one that runs us, whether or not its environment is activated."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return os.environ | {"PATH": path, ACCEPTED: "stale" if is_upstream_stale else "fresh"}
@@ -68,10 +68,10 @@ def _environment(*, is_upstream_stale: bool) -> Mapping[str, str]:
 
 @contextmanager
 def child(
-    command: Sequence[str], environment: Mapping[str, str], root: Path = Path(), stdout: int | None = None
+    command: Sequence[str], variables: Mapping[str, str], root: Path = Path(), stdout: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Lend a process in a group of its own; none of the group is left when the block ends, or when we are killed."""
-    process = subprocess.Popen(command, env=environment, cwd=root, stdout=stdout, process_group=0)
+    process = subprocess.Popen(command, env=variables, cwd=root, stdout=stdout, process_group=0)
     try:
         yield process
     finally:

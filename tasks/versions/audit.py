@@ -8,20 +8,17 @@ Each edge of the chain is looked at by itself; what is broken is named, with wha
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from tasks import tracking
 from tasks.ancestry.records import Record, contents, records
 from tasks.ancestry.tree import ancestors, is_rooted
-from tasks.git import said, said_if_it_can
+from tasks.git import said_if_it_can
 from tasks.pipeline import PLACES, STAGES
 from tasks.versions import aliases, ledger, registry
 from tasks.versions.ledger import Entry
 from tasks.versions.lineage import Lineage
 from tasks.versions.stored import Stores, stores
-from tasks.versions.version_commit import LOCK
+from tasks.versions.version_commit import LOCK, locked, outs
 
 _DIGESTED = ("images", "captions", "embeddings")
 _IN_LINEAGE = {"images": "dataset"}
@@ -100,25 +97,19 @@ def _code(root: Path, record: Record) -> Iterator[tuple[str, str]]:
 
 def _data(root: Path, record: Record, known: Stores, *, is_strict: bool) -> Iterator[tuple[str, str]]:
     """Ask DVC for everything that the stages wrote, and compare with what the record says."""
-    prefix = said(root, "rev-parse", "--show-prefix")
-    text = said_if_it_can(root, "show", f"{record.commit}:{prefix}{LOCK}")
-    if text is None:
+    stages = locked(root, record.commit)
+    if stages is None:
         yield "data", f"its commit holds no {LOCK}: its stages ran without DVC, and nothing brings them back"
         return
-    outs = {row["path"]: row.get("md5") for stage in _stages(text).values() for row in stage.get("outs", [])}
+    digests = outs(stages)
     for place in (place for stage in STAGES if stage.is_cached for place in stage.writes):
-        digest = outs.get(PLACES[place])
+        digest = digests.get(PLACES[place])
         if digest is None:
             yield place, f"{LOCK} says nothing of {PLACES[place]}"
         elif place in _DIGESTED and digest != record.lineage[_IN_LINEAGE.get(place, place)]:
             yield place, f"{LOCK} says {digest}, the record says {record.lineage[_IN_LINEAGE.get(place, place)]}"
         elif wrong := known.complaint(digest, is_strict=is_strict):
             yield place, wrong
-
-
-def _stages(text: str) -> Mapping[str, Any]:
-    stages: Mapping[str, Any] = yaml.safe_load(text)["stages"]
-    return stages
 
 
 def _scores(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:

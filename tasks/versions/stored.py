@@ -1,4 +1,4 @@
-"""Is what dvc.lock names still there: in DVC's cache or its remote, whole, and with the digest that it goes by.
+"""What dvc.lock names, by its digest: is it still in DVC's cache or its remote, and whole; and bring it from there.
 
 >>> with stores(Path()) as known: known.complaint("a31bd35b6f0447b734d85e475cdcbfab.dir", is_strict=True)
 """
@@ -13,6 +13,8 @@ from typing import Any
 
 from dvc.config import RemoteConfigError
 from dvc.repo import Repo
+
+from tasks.folders import staged_folder
 
 _CHUNK = 1 << 20
 
@@ -39,6 +41,29 @@ class Stores:
                 self._seen[key] = self._of_files(place, digest, is_strict=is_strict) if is_folder else None
         return self._seen[key]
 
+    def bring(self, digest: str, place: Path) -> None:
+        """Lay an object out at `place`, a file or a folder, every byte of it digested before.
+
+        Raises FileNotFoundError where it is not there, or not whole.
+        """
+        if not digest.endswith(".dir"):
+            self._copy(digest, place)
+            return
+        with staged_folder(place) as staged:
+            for name, md5 in self._files(self._whole(digest), digest):
+                self._copy(md5, staged / name)
+
+    def _copy(self, digest: str, place: Path) -> None:
+        holder = self._whole(digest)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        holder.fs.get_file(holder.oid_to_path(digest), str(place))
+
+    def _whole(self, digest: str) -> Any:
+        """Find a place that has an object as it should be; raises FileNotFoundError where none has."""
+        if holder := self._holder(digest, is_strict=True):
+            return holder
+        raise FileNotFoundError(f"{self._lacking(digest)}: bring it back with `dvc pull`, or from a backup")
+
     def _holder(self, digest: str, *, is_strict: bool) -> Any | None:
         """Find a place that has an object, whole; one is enough."""
         there = (place for place in self._places if place.fs.exists(place.oid_to_path(digest)))
@@ -50,10 +75,13 @@ class Stores:
         return f"{digest} is neither in DVC's cache nor in its remote"
 
     def _of_files(self, place: Any, digest: str, *, is_strict: bool) -> str | None:
-        with place.fs.open(place.oid_to_path(digest), "rb") as file:
-            rows: list[dict[str, str]] = json.load(file)
-        found = ((row["relpath"], self.complaint(row["md5"], is_strict=is_strict)) for row in rows)
+        found = ((name, self.complaint(md5, is_strict=is_strict)) for name, md5 in self._files(place, digest))
         return next((f"{name}: {complaint}" for name, complaint in found if complaint), None)
+
+    def _files(self, place: Any, digest: str) -> list[tuple[str, str]]:
+        """List the files of a folder, each with its digest."""
+        with place.fs.open(place.oid_to_path(digest), "rb") as file:
+            return [(row["relpath"], row["md5"]) for row in json.load(file)]
 
 
 @contextmanager

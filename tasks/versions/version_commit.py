@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 
@@ -52,6 +53,18 @@ def kept(root: Path, model: str, version: str, record: Mapping[str, str]) -> str
     name = f"refs/tags/{tag(model, version)}"
     said_if_it_can(root, "update-ref", name, commit, "0" * len(commit))  # refused where another was faster
     return said(root, "rev-parse", name)
+
+
+def locked(root: Path, commit: str) -> Mapping[str, Any] | None:
+    """Read what the dvc.lock of a version's commit says of each stage; None where it holds none."""
+    text = said_if_it_can(root, "show", f"{commit}:{said(root, 'rev-parse', '--show-prefix')}{LOCK}")
+    stages: Mapping[str, Any] | None = yaml.safe_load(text)["stages"] if text is not None else None
+    return stages
+
+
+def outs(stages: Mapping[str, Any]) -> dict[str, str | None]:
+    """Give DVC's digest of everything that the stages wrote, by its path; None where it keeps none."""
+    return {row["path"]: row.get("md5") for stage in stages.values() for row in stage.get("outs", [])}
 
 
 def _tree(root: Path, record: Mapping[str, str], index: Mapping[str, str]) -> str:

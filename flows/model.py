@@ -1,0 +1,59 @@
+"""Make a version again from its record, and ask whether it is what it was.
+
+dopsd model reproduce v7
+"""
+
+import importlib
+import json
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from flows.lineage import model
+from flows.mistakes import mistakes_told, told
+from flows.options import AsJson
+from tasks.params import load
+from tasks.versions import ledger
+
+
+@model.command()
+def reproduce(
+    version: Annotated[str, typer.Argument(help="v7, champion or challenger.")],
+    keep: Annotated[Path | None, typer.Option(help="Work in this new folder, and leave it there.")] = None,
+    despite_environment: Annotated[bool, typer.Option(help="Though other libraries are installed here.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version again in a clean clone of its commit; exit with 1 where its weights are not what they were."""
+    with mistakes_told():
+        root, name = Path(), load(Path()).register.model
+        known = importlib.import_module("tasks.ancestry.records").records(root, name)
+        tree = importlib.import_module("tasks.ancestry.tree")
+        live = tree.aliases(ledger.of_model(ledger.read(root), name))
+        chosen = tree.chosen(known, live.get(version, version), name).version
+        if keep and keep.exists():
+            raise ValueError(f"{keep} is there already: name a folder that is not")
+        with nullcontext(str(keep)) if keep else TemporaryDirectory(prefix=f"dopsd-{chosen}-") as folder:
+            found = importlib.import_module("flows.rebuilding").rebuilt(
+                root, known, chosen, Path(folder), despite_environment=despite_environment
+            )
+    if as_json:
+        print(json.dumps(asdict(found)))
+    else:
+        told.print(_sentence(found), markup=False, soft_wrap=True)
+    if not found.is_alike:
+        raise typer.Exit(1)
+
+
+def _sentence(found: Any) -> str:
+    """Say how the weights came out, and where that began."""
+    if found.weights == found.recorded:
+        return f"{found.version} is what it was, bit by bit: {found.recorded}"
+    allowed = f"allowed are {found.tolerance:.3g}" if found.tolerance else "the same bits are owed"
+    largest, part = found.distance.largest, found.distance.relative
+    size = f"its weights differ by up to {largest:.3g}, {part:.3g} of a tensor's norm ({allowed})"
+    begins = f"the first stage with another output is {found.differing[0]}"
+    return f"{found.version} is {'near to' if found.is_alike else 'not'} what it was: {size}; {begins}"
