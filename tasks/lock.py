@@ -1,4 +1,4 @@
-"""One holder at a time, among all processes of a machine.
+"""One holder at a time, among all processes of a machine; or any number of those that share.
 
     with held(Path("runs/writer.lock"), "the other run"): ...
 
@@ -16,13 +16,17 @@ from typing import IO
 
 
 @contextmanager
-def held(path: Path, what: str = "") -> Iterator[None]:
-    """Hold the lock `path`; where another process does, say on stderr that we wait for `what`, if that is said."""
+def held(path: Path, what: str = "", *, is_shared: bool = False) -> Iterator[None]:
+    """Hold the lock `path`; where another process does, say on stderr that we wait for `what`, if that is said.
+
+    What `is_shared` is held together with all others that share it.
+    """
+    how = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
     with _opened(path) as file:
-        if not _taken(file):
+        if not _taken(file, how):
             if what:
                 print(f"  waiting for {what} (process {path.read_text()})", file=sys.stderr, flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, how)
         _sign(file)
         yield
 
@@ -43,9 +47,9 @@ def _opened(path: Path) -> IO[str]:
     return path.open("a")
 
 
-def _taken(file: IO[str]) -> bool:
+def _taken(file: IO[str], how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -10,8 +10,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tasks import weak_teacher
@@ -23,11 +23,17 @@ from tasks.planning.installation import numerics
 
 RUNS = Path("runs")
 HISTORY = RUNS / "history.jsonl"
+WRITER = RUNS / "writer.lock"
 STAGED = Path("data/.staged")
 
 
 def run(stage: Stage, root: Path) -> None:
     """Run `stage` in the workspace `root`, whatever is cached; where its body raises, nothing is written."""
+    with at_work(root):
+        _run(stage, root)
+
+
+def _run(stage: Stage, root: Path) -> None:
     begun, params = time.time(), load(root)
     if "DVC_STAGE" in os.environ:
         fingerprint.check(stage, root)
@@ -52,9 +58,26 @@ def run(stage: Stage, root: Path) -> None:
     _remember(root, stage=stage.name, began=round(begun, 3), seconds=took, **where)
 
 
-def only_writer(root: Path) -> AbstractContextManager[None]:
+@contextmanager
+def only_writer(root: Path) -> Iterator[None]:
     """Hold the workspace for one run; where another is at work, say so on stderr and wait for it."""
-    return held(root / RUNS / "writer.lock", f"the run that is at work in {root.resolve()}")
+    with held(root / WRITER, f"the run that is at work in {root.resolve()}"), at_work(root):
+        yield
+
+
+def at_work(root: Path) -> AbstractContextManager[None]:
+    """Keep `dopsd gc apply` from removing anything while a run is at work, in whichever workspace."""
+    return held(_turns(root), "`dopsd gc apply`", is_shared=True)
+
+
+def nobody_at_work(root: Path) -> AbstractContextManager[None]:
+    """Wait until no run is at work in any workspace, and let none begin."""
+    return held(_turns(root), "the runs that are at work")
+
+
+def _turns(root: Path) -> Path:
+    """Say where runs and the removal of what no run needs take turns: in a folder that all workspaces share."""
+    return (root / RUNS / "flights").resolve() / "turns.lock"
 
 
 def sources(params: Params, root: Path) -> None:

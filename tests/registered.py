@@ -1,6 +1,9 @@
 """A project with one or two registered versions: real git, real DVC, real MLflow, small data."""
 
 import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,8 @@ from tasks.pipeline import STAGES, stage
 from tasks.planning.code_record import refresh
 from tests.fake_workspace import FakeWorkspace
 
+KEPT = (".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")
+"""What is known of versions."""
 IGNORED = "/data/\n/runs/\n/mlflow.db*\n/mlruns/\n/.dvc/tmp\n/.dvc/cache\n/ledger.jsonl\n"
 
 
@@ -124,3 +129,24 @@ def two_versions(root: Path) -> FakeWorkspace:
     recorded_by_dvc(root)
     registered(root)
     return made
+
+
+@contextmanager
+def as_it_was(root: Path, aside: Path) -> Iterator[None]:
+    """Put everything that is known of versions back when the block ends; it lies in `aside` meanwhile."""
+    for name in KEPT:
+        _copy(root / name, aside / name)
+    yield
+    for name in KEPT:
+        _copy(aside / name, root / name)
+
+
+def _copy(source: Path, place: Path) -> None:
+    if source.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(source, place)
+    elif source.suffix == ".db":  # open elsewhere: SQLite itself knows how to copy it
+        with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(place)) as other:
+            one.backup(other)
+    else:
+        shutil.copyfile(source, place)

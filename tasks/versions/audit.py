@@ -18,7 +18,12 @@ from tasks.versions import aliases, ledger, registry
 from tasks.versions.ledger import Entry
 from tasks.versions.lineage import Lineage
 from tasks.versions.stored import Stores, stores
+<<<<<<< HEAD
 from tasks.versions.version_commit import LOCK, locked, outs
+=======
+from tasks.versions.succession import given_up
+from tasks.versions.version_commit import LOCK
+>>>>>>> 035fab5 (Remove what no version, branch or run needs any more, while no run is at work: dopsd gc plan and apply)
 
 _DIGESTED = ("images", "captions", "embeddings")
 _IN_LINEAGE = {"images": "dataset"}
@@ -67,6 +72,9 @@ def _version(found: Evidence, version: str, known: Stores, *, is_strict: bool) -
     record = found.records.get(version)
     if record is None:
         yield "record", f"no tag model/{found.model}/{version} leads to its commit: register it again inside of git"
+        return
+    if version in given_up(found.decided):  # its record is all that `dopsd gc` left of it
+        yield from _code(found.root, record)
         return
     if version not in found.tags:
         yield "registry", "the registry has no such version, and so nobody can load it"

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dopsd.gate import Decision, Verdict
+from tasks.tracking import connect
 from tasks.versions import aliases, ledger, registry
 from tasks.versions.ledger import Entry, Ledger
 from tasks.versions.lineage import person
 from tasks.versions.shadow import is_shadow
-from tasks.versions.succession import succession
+from tasks.versions.succession import given_up, succession
 
 
 class Moved(ValueError):
@@ -75,9 +76,9 @@ def decide(
 
 def promote(name: str, version: str, reason: str, root: Path, *, known: Standing, despite_rejection: bool) -> Entry:
     """Make a version champion because a person says so; raises ValueError where it was rejected, or is champion."""
-    version = registry.named(name, version)
     with ledger.held(root) as book:
         now = _unmoved(_settled(book, name), known)
+        version = registry.named(name, version)  # while it is held: `dopsd gc` gives no version up meanwhile
         if now.champion == version:
             raise ValueError(f"{version} is champion already")
         verdicts = [row.verdict for row in _of(book, name) if row.version == version and row.verdict]
@@ -98,6 +99,21 @@ def rollback(name: str, reason: str, root: Path, *, known: Standing) -> Entry:
             )
         after = _after(now, line[-2], Verdict.PROMOTE)
         return _move(book, Entry(name, "rollback", line[-2], person(), reason, after.champion, after.challenger))
+
+
+def give_up(name: str, version: str, reason: str, root: Path) -> None:
+    """Enter that a version is given up, once, and take it out of the registry; raises Moved where it serves by now.
+
+    MLflow gives its number to no other version.
+    """
+    with ledger.held(root) as book:
+        now = _settled(book, name)
+        if version in (now.champion, now.challenger):
+            raise Moved(f"{version} of {name} serves by now, and is kept: look at it with `dopsd gc plan`")
+        if version not in given_up(_of(book, name)):
+            _move(book, Entry(name, "gc", version, person(), reason, now.champion, now.challenger))
+        if version in registry.versions(name):
+            connect().delete_model_version(name, version.removeprefix("v"))
 
 
 def _after(now: Standing, version: str, verdict: Verdict) -> Standing:

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from itertools import groupby
 from pathlib import Path
 
 from tasks.versions import ledger
@@ -12,14 +13,21 @@ from tasks.versions.ledger import Entry
 
 
 def succession(entries: Sequence[Entry]) -> list[str]:
-    """List the champions, the present one last; those that were rolled back are not among them."""
+    """List the champions, the present one last; those that were rolled back, or given up, are not among them."""
     line: list[str] = []
     for entry in entries:
         if entry.action == "rollback":
             line.pop()
+        elif entry.action == "gc":
+            line = [version for version, _ in groupby(other for other in line if other != entry.version)]
         elif entry.champion and entry.champion != (line[-1] if line else None):
             line.append(entry.champion)
     return line
+
+
+def given_up(entries: Sequence[Entry]) -> set[str]:
+    """Name the versions of which `dopsd gc` left the record alone."""
+    return {entry.version for entry in entries if entry.action == "gc"}
 
 
 def champion_at(name: str, when: str | None, root: Path) -> Entry | None:

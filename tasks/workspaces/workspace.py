@@ -22,14 +22,14 @@ from tasks.git import said
 from tasks.lock import held
 from tasks.params import PARAMS_FILE, load, resolved
 from tasks.pipeline import PLACES
-from tasks.runner import RUNS
+from tasks.runner import RUNS, at_work
 from tasks.weak_teacher import ACCEPTED
 from tasks.workspaces.snapshot import snapshot
 from tasks.workspaces.worktree import TREE, worktree
 
 _SHARED = ("store", "trees", "parents", "revisions", "flights", "recorded", ACCEPTED)
 _SHARED_FILES = ("history.jsonl", "reuse.jsonl")
-_RECORDED = RUNS / "recorded"
+RECORDED = RUNS / "recorded"
 _KEPT = ("dvc.lock", PLACES["version"])
 """What DVC does not keep in its cache, and a run that follows must find to see that there is nothing to do."""
 
@@ -39,7 +39,7 @@ def workspace(home: Path) -> Iterator[Path]:
     """Lend a workspace of the last commit of `home`; raises ValueError where git has none, or it holds no pipeline."""
     commit = said(home, "rev-parse", "--verify", "HEAD")
     below = said(home, "rev-parse", "--show-prefix")
-    with worktree(home, commit) as slot:
+    with at_work(home), worktree(home, commit) as slot:
         root = slot / TREE / below
         for name in (PARAMS_FILE, "dvc.yaml", ".dvc/config"):
             if not (root / name).is_file():
@@ -52,13 +52,13 @@ def workspace(home: Path) -> Iterator[Path]:
 
 def settle(root: Path) -> None:
     """Bring what params.yaml of a lent workspace names, and what the last run of its project came to."""
-    _lay_out(root, (root / _RECORDED).resolve().parents[1])
+    _lay_out(root, (root / RECORDED).resolve().parents[1])
     _begin_where_others_ended(root)
 
 
 def is_lent(root: Path) -> bool:
     """Tell a workspace that is gone after the run from one that people keep."""
-    return (root / _RECORDED).is_symlink()
+    return (root / RECORDED).is_symlink()
 
 
 def left_out(home: Path) -> list[str]:
@@ -90,7 +90,7 @@ def _begin_where_others_ended(root: Path) -> None:
 
 def _recorded(root: Path) -> Path:
     """Say where a project keeps what its runs come to; it is known by the name of its model."""
-    return (root / _RECORDED).resolve() / load(root).register.model
+    return (root / RECORDED).resolve() / load(root).register.model
 
 
 def _only_recorder(recorded: Path) -> AbstractContextManager[None]:

@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +12,8 @@ from tasks.ancestry.records import records
 from tasks.git import said
 from tasks.tracking import connect
 from tasks.versions import audit as auditing
-from tests.registered import project_of_two
+from tests.registered import as_it_was, project_of_two
 
-KEPT = (".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")
 Breaker = Callable[[Path], None]
 
 
@@ -30,22 +27,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path
 def root(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The project, which is as it was when the test is over."""
     monkeypatch.chdir(project)
-    for name in KEPT:
-        _copy(project / name, tmp_path / name)
-    yield project
-    for name in KEPT:
-        _copy(tmp_path / name, project / name)
-
-
-def _copy(source: Path, place: Path) -> None:
-    if source.is_dir():
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(source, place)
-    elif source.suffix == ".db":  # open elsewhere: SQLite itself knows how to copy it
-        with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(place)) as other:
-            one.backup(other)
-    else:
-        shutil.copyfile(source, place)
+    with as_it_was(project, tmp_path):
+        yield project
 
 
 def edges(root: Path, *, is_strict: bool = False) -> set[tuple[str, str]]:
