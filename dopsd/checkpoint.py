@@ -3,7 +3,8 @@
 >>> checkpoint = Checkpoint(Path("runs/train"), identity(training, run, examples.digest))
 >>> standing = checkpoint.restore_(roles, optimizer)  # Standing(position=0) where this run has not been here before
 
-There is no random state to keep, and no cursor: noise, order and rates are pure functions of seed and step.
+There is no random state to keep of any process, and no cursor: noise, order and rates are pure functions of seed and
+step.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dopsd import ranks
 from dopsd.recipe import Training
 from dopsd.roles import Roles
 from dopsd.run import Identity
@@ -64,9 +66,12 @@ class Checkpoint:
     def save(self, standing: Standing, roles: Roles, optimizer: torch.optim.AdamW) -> None:
         """Add the state that `standing` tells of; a crash leaves it whole or not there, and the one before untouched.
 
-        States of later iterations go, as do all but the last `kept` and the one that a guard would go back to.
+        States of later iterations go, as do all but the last `kept` and the one that a guard would go back to. All
+        processes of a training have the same state, and the first writes it.
         """
-        notes = standing.notes() | {"identity": self.identity.said}
+        if ranks.rank():
+            return
+        notes = standing.notes() | {"identity": self.identity.said, "world_size": str(ranks.world_size())}
         tensors = _tensors(roles, optimizer)
         write(tensors, self._path(standing.position), notes | {"digest": _digest(tensors, notes)})
         earlier = list(self._newest_first(standing.position))
@@ -100,6 +105,8 @@ class Checkpoint:
             raise Damaged(f"{path} is damaged (its digest differs): {_MEND}")
         if differences := self.identity.differences(notes["identity"]):
             raise ValueError(f"{path} belongs to another run ({'; '.join(differences)}): {_MEND}")
+        if (before := notes.get("world_size", "1")) != (now := str(ranks.world_size())):
+            _log.warning("%s is of %s processes, %s go on: sums round otherwise from here on", path, before, now)
         _put_(tensors, roles, optimizer)
         return Standing.read(notes)
 

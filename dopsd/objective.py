@@ -22,7 +22,8 @@ class Scene:
     """What one iteration is about: a row each of student context, teacher context, noise and clean latents.
 
     `plain` are contexts of the captions in words that the base knows, where they were embedded. `kept` is a row each
-    of what the method prepared, drawn for this iteration. What else a method draws at random follows from `seed`.
+    of what the method prepared, drawn for this iteration. What else a method draws at random follows from `seed`; in a
+    part of a batch that begins with row `first` of the whole, a row draws what it would draw there.
     """
 
     student: Sequence[Context]
@@ -32,6 +33,21 @@ class Scene:
     plain: Sequence[Context] = ()
     kept: Tensor = field(default_factory=lambda: torch.empty(0))
     seed: int = 0
+    first: int = 0
+
+    def rows(self, first: int, end: int) -> "Scene":
+        """Give the part from row `first` up to, and without, row `end`."""
+        rows = slice(first, end)
+        return Scene(
+            student=self.student[rows],
+            teacher=self.teacher[rows],
+            noise=self.noise[rows],
+            latents=self.latents[rows],
+            plain=self.plain[rows],
+            kept=self.kept[rows],
+            seed=self.seed,
+            first=self.first + first,
+        )
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,7 @@ class Objective(Protocol):
         ...
 
     def terms(self, denoiser: Denoiser, roles: Roles, scene: Scene) -> Iterator[Term]:
-        """Yield the parts of the loss; the student speaks through the network whenever a term is yielded."""
+        """Yield the parts of the loss, each a mean over rows; the student speaks whenever one is yielded."""
         ...
 
 

@@ -3,6 +3,7 @@
 >>> family.load_denoiser(base, fastest())
 """
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -20,5 +21,7 @@ CPU = Placement(torch.device("cpu"), torch.float32)
 
 
 def fastest() -> Placement:
-    """Choose the first GPU in bf16, or else this CPU in fp32."""
-    return Placement(torch.device("cuda"), torch.bfloat16) if torch.cuda.is_available() else CPU
+    """Choose the first GPU in bf16, where several processes train together one each, or else this CPU in fp32."""
+    if not torch.cuda.is_available():
+        return CPU
+    return Placement(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))), torch.bfloat16)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dopsd import ranks
 from dopsd.examples import Example, Examples
 from dopsd.family import Denoiser
 from dopsd.objective import Objective
@@ -42,18 +43,16 @@ def prepared(
 ) -> Mapping[str, Tensor]:
     """Give by example id what `method` keeps, (count, ...) each; what lies there already is read.
 
-    The network must be untrained. Raises ValueError for a damaged file.
+    The network must be untrained; processes that train together share the work. Raises ValueError for a damaged file.
     """
-    kept = {}
-    for example in examples:
-        path = shelf.folder / f"{example.id}.safetensors"
-        if not path.exists():
+    paths = {example.id: shelf.folder / f"{example.id}.safetensors" for example in examples}
+    for example in ranks.share(examples.rows):
+        if not paths[example.id].exists():
             made = method.prepare(denoiser, roles, example, _seeds(example.id, shelf))
-            if made is None:
-                return {}
-            write({"samples": made}, path)
-        kept[example.id] = read(path, mend=_MEND)[0]["samples"]
-    return kept
+            if made is not None:
+                write({"samples": made}, paths[example.id])
+    ranks.wait()
+    return {name: read(path, mend=_MEND)[0]["samples"] for name, path in paths.items() if path.exists()}
 
 
 def drawn(kept: Mapping[str, Tensor], batch: Sequence[Example], seed: int) -> Tensor:

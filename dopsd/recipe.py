@@ -40,6 +40,9 @@ class Training:
     The baselines: `num_samples` an image are drawn once by the untrained model (class pictures, losers, the teacher's
     pictures, fixed states). `prior_weight` is DreamBooth's; the `pso_` keys have the values of PSO's scripts.
 
+    In what pieces, which changes how sums round and nothing else: `processes`, each with a GPU of its own, share a
+    batch of `batch_size`, and each walks its rows back in `accumulate` parts.
+
     The steps: the learning rate grows to its full size over the first `learning_rate_warmup` iterations. The state is
     saved every `checkpoint_every` of them, and the last `checkpoints_kept` states stay.
 
@@ -71,6 +74,8 @@ class Training:
     rank: int = 64
     alpha: int = 128
     targets: tuple[str, ...] = ()
+    processes: int = 1
+    accumulate: int = 1
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     checkpoint_every: int = 100
@@ -88,7 +93,7 @@ class Training:
             if get_origin(kind) is Literal:
                 _one_of(key, getattr(self, key), get_args(kind))
         counts = ("num_steps", "num_samples", "iterations", "batch_size", "rank", "alpha")
-        for key in (*counts, "checkpoint_every", "checkpoints_kept", "stop_after"):
+        for key in (*counts, "checkpoint_every", "checkpoints_kept", "stop_after", "processes", "accumulate"):
             _at_least(key, getattr(self, key), 1)
         for key in ("learning_rate", "max_gradient_norm", "pso_beta"):
             _above_zero(key, getattr(self, key))
@@ -97,6 +102,9 @@ class Training:
             _at_least(key, getattr(self, key), 0)
         _within("ema_decay", self.ema_decay, 0, 1)
         _within("num_states", self.num_states, 0, self.num_steps)
+        if self.batch_size < self.processes * self.accumulate:
+            parts = f"{self.processes} processes share it in {self.accumulate} parts each"
+            raise ValueError(f"batch_size is {self.batch_size} and {parts}: give at least a row to each")
         self._refuse_weights_and_parents()
 
     def _refuse_weights_and_parents(self) -> None:
@@ -111,8 +119,13 @@ class Training:
 
 
 def decisive(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out of a training's values those that change no weight: what is kept and shown, a guard that is off."""
-    idle = ("checkpoints_kept", "sample_every") + (() if said.get("stop_early") else ("stop_early", "stop_after"))
+    """Leave out of a training's values those that change no weight: what is kept and shown, a guard that is off.
+
+    Nor do the processes count, which a machine has and another one has not, nor a batch that is walked back whole.
+    """
+    idle = ("checkpoints_kept", "sample_every", "processes")
+    idle += () if said.get("stop_early") else ("stop_early", "stop_after")
+    idle += () if said.get("accumulate", 1) > 1 else ("accumulate",)
     return {key: value for key, value in said.items() if key not in idle}
 
 

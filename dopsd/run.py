@@ -5,7 +5,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -60,7 +59,7 @@ class Identity:
 def identity(training: Training, run: Run, examples_digest: str) -> Identity:
     """Gather everything that decides the weights after n iterations: how long and how often we save does not.
 
-    The world size counts, as sums over processes round otherwise; one process is all there is so far.
+    Nor does how many processes share a batch: their sums round otherwise, and a run may go on on another machine.
     """
     recipe = {key: value for key, value in decisive(asdict(training)).items() if key not in _HOW_LONG}
     recipe["precision"] = precision(training)  # what "auto" means here
@@ -69,7 +68,7 @@ def identity(training: Training, run: Run, examples_digest: str) -> Identity:
         "base": run.base,
         "parent": hashlib.sha256((run.parent / FILE).read_bytes()).hexdigest() if run.parent else None,
         "examples": examples_digest,
-        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+        "world_size": 1,  # of any; each state tells by how many it was made
     }
     return Identity(about | {f"train.{key}": value for key, value in recipe.items()})
 

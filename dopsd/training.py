@@ -14,13 +14,15 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from dopsd import looks
+from dopsd import looks, ranks
 from dopsd.adapter_roles import Shape, attach_, continue_
 from dopsd.checkpoint import Checkpoint
 from dopsd.examples import Examples
 from dopsd.family import Denoiser, Network
 from dopsd.guard import Guard
 from dopsd.objective import Needs, Scene, Term, objective
+from dopsd.parts import InParts
+from dopsd.placement import CPU, fastest
 from dopsd.preparation import Shelf, drawn, prepared
 from dopsd.recipe import Training
 from dopsd.roles import Roles
@@ -52,10 +54,11 @@ def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) 
 
     Goes on from the last checkpoint of the same settings and data in `run.state`, if there is one; what was told since
     that checkpoint is told again, the same. Raises FloatingPointError, and keeps that checkpoint, when loss or gradient
-    stop being finite; Terminated, and saves the iteration at hand, when the process is asked to end.
+    stop being finite; Terminated, and saves the iteration at hand, when the process is asked to end. Of several
+    processes each learns from its rows of a batch, and all yield the same.
     """
-    accelerator = Accelerator(mixed_precision=precision(training))
-    method = objective(training.method)(training)
+    accelerator = Accelerator(mixed_precision=precision(training), cpu=fastest() == CPU)
+    method = InParts(objective(training.method)(training), training.accumulate)
     roles, optimizer = _cast(denoiser, training, run, method.needs, accelerator)
     checkpoint = Checkpoint(run.state, identity(training, run, examples.digest), training.checkpoints_kept)
     kept = prepared(method, denoiser, roles, examples, Shelf.of(checkpoint.folder, training))
@@ -68,19 +71,20 @@ def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) 
             rate = _set_rate_(optimizer, learning_rate(training, step))
             scene = _scene(examples, kept, training, step, accelerator.device)
             loss, gaps = _walked_back(method.terms(denoiser, roles, scene), accelerator)
+            loss, gaps = ranks.add_up_(roles.student, loss, gaps)
             norm = nn.utils.clip_grad_norm_(roles.student.values(), training.max_gradient_norm).item()
             _refuse_nonfinite(step, loss, norm, checkpoint)
             optimizer.step()
             optimizer.zero_grad()
             roles.follow_(ema_decay(training, step))
-            strayed = guard.strayed(denoiser, step + 1)
+            strayed = ranks.agreed(guard.strayed(denoiser, step + 1))
             look = looks.taken(denoiser, roles, examples, training, step)
             # Told first, saved then: a kill in between costs work, and leaves no hole in what was told.
             yield Record(step, loss, gaps, norm, rate, roles.distance(), strayed, look)
-            standing = standing.after(strayed)
-            if standing.is_saved(training) or is_asked_to_end():
+            standing, is_ending = standing.after(strayed), ranks.any_of(is_asked_to_end())
+            if standing.is_saved(training) or is_ending:
                 checkpoint.save(standing, roles, optimizer)
-            if is_asked_to_end():
+            if is_ending:
                 raise Terminated
     if standing.is_stopped(training):
         checkpoint.restore_(roles, optimizer, standing.good)
@@ -88,12 +92,12 @@ def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) 
 
 
 def _walked_back(terms: Iterable[Term], accelerator: Accelerator) -> tuple[float, dict[str, float]]:
-    """Walk back from every term before the next is asked for; give their sum, and the gap of each by its name."""
-    losses, gaps = [], {}
+    """Walk back from every term before the next is asked for; give their sum, and the gaps' by their names."""
+    losses, gaps = [], dict[str, float]()
     for term in terms:
         accelerator.backward(term.loss)
         losses.append(term.loss.item())
-        gaps[term.name] = term.gap.item()
+        gaps[term.name] = gaps.get(term.name, 0.0) + term.gap.item()
     return sum(losses), gaps
 
 
@@ -102,7 +106,8 @@ def _cast(
 ) -> tuple[Roles, torch.optim.AdamW]:
     """Give the network its parts, its device and its precision, and the student its optimizer."""
     roles = _roles(denoiser.network, training, run, needs)
-    denoiser.network = accelerator.prepare_model(denoiser.network)
+    # "evaluation" leaves torch's wrapper for many processes out: `ranks` adds up once for all terms of an iteration.
+    denoiser.network = accelerator.prepare_model(denoiser.network, evaluation_mode=True)
     return roles, torch.optim.AdamW(roles.student.values(), lr=training.learning_rate, weight_decay=0.0)
 
 

@@ -2,18 +2,21 @@
 
     python -m dopsd.tuning --entries data/embeddings/entries --base models/tiny-z-image --out tuned --iterations 5
 
-Every key of dopsd.recipe.Training is an option. `dopsd train --entries` does the same. What was killed goes on from its
-last checkpoint when it is run again.
+Every key of dopsd.recipe.Training is an option; --processes 2 shares every batch between two GPUs, as torchrun and
+`accelerate launch` do. `dopsd train --entries` does the same. What was killed goes on from its last checkpoint when it
+is run again.
 """
 
 import argparse
 import sys
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dopsd import options
+from dopsd import options, ranks
 from dopsd.adapter import save_adapter
+from dopsd.companions import accompanied
 from dopsd.curves import Curves, point
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
@@ -48,11 +51,22 @@ def tune(job: Job, training: Training) -> Path:
     can mend, FloatingPointError where the loss is not finite.
     """
     _refuse(job, training)
+    together = replace(training, processes=max(training.processes, ranks.world_size()))  # a launcher says it, too
+    with accompanied(together.processes, _tuned, job, together):
+        return _tuned(job, together)
+
+
+def _tuned(job: Job, training: Training) -> Path:
+    """Train as one of the processes; the first tells and writes."""
     line, examples = family(job.family), Examples.read(job.entries)
     denoiser = line.load_denoiser(job.base, fastest())
     run = Run(line, named(job.base), job.out / "state", job.init)
+    records = train(denoiser, examples, training, run)
+    if ranks.rank():
+        deque(records, maxlen=0)
+        return job.out
     curves = Curves(run.state / "curves.jsonl")
-    for record in train(denoiser, examples, training, run):
+    for record in records:
         curves.add(record.step, point(record))
         _tell(record, training.iterations)
     (job.out / "curves.csv").write_text(curves.csv(training.iterations))
@@ -76,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, FileNotFoundError, FloatingPointError) as mistake:
         print(mistake, file=sys.stderr)
         return 1
-    print(saved)
+    if not ranks.rank():
+        print(saved)
     return 0
 
 

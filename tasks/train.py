@@ -6,11 +6,13 @@ Killed and run again it goes on from its last checkpoint, in the same MLflow run
 """
 
 import sys
+from collections import deque
 from functools import partial
 from pathlib import Path
 
 from dopsd.adapter import save_adapter
 from dopsd.checkpoint import Checkpoint
+from dopsd.companions import accompanied
 from dopsd.curves import Curves, point
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
@@ -32,6 +34,20 @@ from tasks.tracking import TrainingRun, training_run
 
 def run(params: Params, room: Room) -> None:
     """Write `data/adapter` (weights as diffusers reads them, curves.csv) and `data/training_run.json`."""
+    with accompanied(params.train.processes, _beside, params, room):
+        _trained(params, room)
+
+
+def _beside(params: Params, room: Room) -> None:
+    """Train as another process of the same training does, and leave it to the first to tell and to write."""
+    line, model = family(params.models.family), beneath(params, room.reads["base"])
+    place = Run(line, model.name, room.state, room.reads.get("parent"))
+    examples = Examples.read(room.reads["embeddings"] / "entries")
+    deque(train(model.load(line, fastest()), examples, params.train, place), maxlen=0)
+
+
+def _trained(params: Params, room: Room) -> None:
+    """Train, let people watch, and write what was learnt."""
     settings, line = params.train, family(params.models.family)
     examples = Examples.read(room.reads["embeddings"] / "entries")
     model = beneath(params, room.reads["base"])

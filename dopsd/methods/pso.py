@@ -55,7 +55,8 @@ def losers(training: Training, denoiser: Denoiser, example: Example, seeds: Sequ
 def errors(training: Training, denoiser: Denoiser, scene: Scene) -> tuple[Tensor, Tensor]:
     """Give l of winners and losers, (rows,) each: one noise and one few-step level a pair, a caption each."""
     levels = denoiser.sigmas(training.num_steps, scene.latents.shape[1:])[:-1]
-    drawn = np.random.default_rng([scene.seed, 1]).integers(len(levels), size=len(scene.latents))
+    end = scene.first + len(scene.latents)
+    drawn = np.random.default_rng([scene.seed, 1]).integers(len(levels), size=end)[scene.first :]
     sigma = levels[drawn].to(scene.latents.device).repeat(2)
     both, contexts = torch.cat([scene.latents, scene.kept]), [*scene.student, *scene.plain]
     winner, loser = flow_losses(denoiser, contexts, both, scene.noise.repeat(2, 1, 1, 1), sigma).chunk(2)

@@ -42,7 +42,8 @@ class FlowMatching:
 def noise_levels(denoiser: Denoiser, scene: Scene) -> Tensor:
     """Draw a sigma a row, (rows,): uniform in time, bent as inference bends it at this latent shape."""
     curve = denoiser.sigmas(_CURVE_STEPS, scene.latents.shape[1:])
-    time = np.random.default_rng([scene.seed, 1]).uniform(size=len(scene.latents))
+    end = scene.first + len(scene.latents)
+    time = np.random.default_rng([scene.seed, 1]).uniform(size=end)[scene.first :]
     levels = np.interp(time, np.linspace(0, 1, len(curve)), curve.numpy())
     return torch.from_numpy(levels).float().to(scene.latents.device)
 

@@ -1,6 +1,7 @@
 """The stage that trains: what it trains on, what it leaves, and how it ends when a loss is not finite."""
 
 import csv
+import multiprocessing
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from accelerate.state import AcceleratorState
 from diffusers import ZImageTransformer2DModel
 from workspace import MODELS, Workspace
 
+from dopsd import companions
 from dopsd.adapter import load_adapter_, save_adapter
 from dopsd.adapter_roles import Shape, attach_
 from dopsd.checkpoint import Checkpoint
@@ -23,6 +25,7 @@ from dopsd.examples import Example, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Context
 from dopsd.placement import CPU
+from dopsd.tensor_file import read_notes
 from dopsd.trained import FILE
 from tasks.__main__ import main
 from tasks.beneath import beneath
@@ -81,6 +84,22 @@ def test_all_weights_are_left_as_a_transformer(embedded: Workspace) -> None:
     assert not (folder / FILE).exists()
     with (folder / "curves.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["0", "1", "2"]
+
+
+def test_processes_share_the_batch_of_a_project_and_its_first_one_tells_and_writes(
+    embedded: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(companions, "get_context", lambda _: multiprocessing.get_context("fork"))
+    embedded.change("train.method", "sft")
+    embedded.change("train.iterations", 2)
+    embedded.change("train.processes", 2)
+    assert main(["run", "train"]) == 0
+    folder = embedded.root / "data" / "adapter"
+    with (folder / "curves.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["0", "1"]
+    (state,) = (embedded.root / "runs/train").glob("*/after-*.safetensors")
+    assert read_notes(state, mend="")["world_size"] == "2"
+    assert "processes" not in (folder / "manifest.json").read_text()
 
 
 def test_what_the_parent_learnt_goes_onto_the_deployed_base(embedded: Workspace) -> None:
