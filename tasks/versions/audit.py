@@ -18,12 +18,8 @@ from tasks.versions import aliases, ledger, registry
 from tasks.versions.ledger import Entry
 from tasks.versions.lineage import Lineage
 from tasks.versions.stored import Stores, stores
-<<<<<<< HEAD
-from tasks.versions.version_commit import LOCK, locked, outs
-=======
 from tasks.versions.succession import given_up
-from tasks.versions.version_commit import LOCK
->>>>>>> 035fab5 (Remove what no version, branch or run needs any more, while no run is at work: dopsd gc plan and apply)
+from tasks.versions.version_commit import LOCK, locked, outs
 
 _DIGESTED = ("images", "captions", "embeddings")
 _IN_LINEAGE = {"images": "dataset"}
