@@ -123,7 +123,7 @@ def decisive(said: Mapping[str, Any]) -> dict[str, Any]:
 
     Nor do the processes count, which a machine has and another one has not, nor a batch that is walked back whole.
     """
-    idle = ("checkpoints_kept", "sample_every", "processes")
+    idle: tuple[str, ...] = ("checkpoints_kept", "sample_every", "processes")
     idle += () if said.get("stop_early") else ("stop_early", "stop_after")
     idle += () if said.get("accumulate", 1) > 1 else ("accumulate",)
     return {key: value for key, value in said.items() if key not in idle}
