@@ -107,7 +107,7 @@ def measure_models(
 ) -> None:
     """Measure a family's shipped models and write docs/tiny-base*.md and docs/tiny-base*.json."""
     torch.set_num_threads(threads)
-    write_report(family, measure(family, models), docs)
+    write_report(family, measure(family, models), models, docs)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 from dopsd.families.catalogue import teacher_context
 from dopsd.metrics.statistics import Interval
 from recipes.tiny.measure import Numbers, Sheet, as_json
+from tasks.folders import sha256_of_folder
 
 _PAGE = """\
 # {title}, in numbers
@@ -78,11 +79,18 @@ _TITLES = {"z-image": "The tiny base", "flux2-klein": "The tiny FLUX.2-klein"}
 _SHOWN = {"vlm": "in the VLM's context", "reference": "as reference tokens behind the noise"}
 
 
-def write_report(name: str, numbers: Numbers, docs: Path) -> None:
-    """Write both files of the family called `name` into `docs`."""
+def write_report(name: str, numbers: Numbers, models: Path, docs: Path) -> None:
+    """Write both files of the family called `name` into `docs`, with the digests of the models that were measured."""
     docs.mkdir(exist_ok=True)
-    (docs / f"{_FILES[name]}.json").write_text(json.dumps(as_json(numbers), indent=2) + "\n", encoding="utf-8")
+    said = as_json(numbers) | {"models": digests(name, models)}
+    (docs / f"{_FILES[name]}.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     (docs / f"{_FILES[name]}.md").write_text(_page(name, numbers), encoding="utf-8")
+
+
+def digests(name: str, models: Path) -> dict[str, str]:
+    """Digest all that the numbers of a family depend on."""
+    measured = (f"tiny-{name}", f"tiny-{name}-parent", "tiny-qwen3-vl", "tiny-dino", "tiny-clip")
+    return {folder: sha256_of_folder(models / folder) for folder in measured}
 
 
 def _page(name: str, numbers: Numbers) -> str:

@@ -1,4 +1,4 @@
-"""The shipped models of both families are what docs/tiny-base*.md say they are."""
+"""The shipped models of both families are what docs/tiny-base*.md say they are: measured again by `make test-slow`."""
 
 import json
 from dataclasses import replace
@@ -10,6 +10,7 @@ import torch
 
 from recipes.tiny.drawing import draw
 from recipes.tiny.measure import Numbers, as_json, measure
+from recipes.tiny.report import digests
 from recipes.tiny.world import PLACEHOLDER, all_concepts, caption, concept_name, resolved, scene_of
 
 _DOCS = {"z-image": Path("docs/tiny-base.json"), "flux2-klein": Path("docs/tiny-base-flux2-klein.json")}
@@ -26,6 +27,11 @@ def numbers(family: str) -> Numbers:
     return measure(family, Path("models"))
 
 
+def test_the_numbers_of_the_document_are_of_the_models_that_are_here(family: str) -> None:
+    assert json.loads(_DOCS[family].read_text(encoding="utf-8"))["models"] == digests(family, Path("models"))
+
+
+@pytest.mark.slow
 def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers, family: str) -> None:
     said = json.loads(_DOCS[family].read_text(encoding="utf-8"))
     for name, value in as_json(numbers).items():
@@ -36,16 +42,19 @@ def test_the_numbers_of_the_document_are_measured_again(numbers: Numbers, family
             assert measured == pytest.approx(written, abs=0.02, rel=0.02), f"{name}.{part}"
 
 
+@pytest.mark.slow
 def test_the_deployed_model_follows_prompts(numbers: Numbers, family: str) -> None:
     assert numbers.deployed_4_steps.follows_prompt.low > _FOLLOWED[family]
 
 
+@pytest.mark.slow
 def test_four_distilled_steps_are_as_good_as_32_of_the_parent(numbers: Numbers) -> None:
     deployed, parent = numbers.deployed_4_steps, numbers.parent_32_steps
     assert deployed.follows_prompt.high > parent.follows_prompt.mean
     assert deployed.clip_s.high > parent.clip_s.mean
 
 
+@pytest.mark.slow
 def test_four_steps_of_the_parent_are_clearly_worse_than_its_32(numbers: Numbers) -> None:
     assert numbers.parent_blurs.high < 0
     assert numbers.parent_is_farther.low > 0
@@ -54,12 +63,14 @@ def test_four_steps_of_the_parent_are_clearly_worse_than_its_32(numbers: Numbers
     assert numbers.few_step_skill.low > 0
 
 
+@pytest.mark.slow
 def test_a_shown_picture_brings_the_teacher_nearer_than_words_can(numbers: Numbers) -> None:
     assert numbers.teacher_gain.count >= 64
     assert numbers.teacher_gain.low > 0
     assert numbers.teacher_names_concept.low > numbers.student_names_concept.high
 
 
+@pytest.mark.slow
 def test_the_captioner_names_what_it_sees(numbers: Numbers) -> None:
     assert min(numbers.captions_by_attribute.values()) > 0.8
 
