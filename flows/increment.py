@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw
 import tasks
 from tasks.dvcfile import rendered
 from tasks.params import load, resolved
+from tasks.pipeline import PLACES
 from tasks.planning.count import Count
 from tasks.planning.fingerprint import ROOMS
 from tasks.runner import RUNS
@@ -112,6 +113,7 @@ def lay_out(root: Path, images: int) -> None:
     (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     (root / ".dvcignore").write_text("/runs\n")  # as in this repository: its stores are not DVC's to look at
     (root / "photos").mkdir()
+    (root / PLACES["blocked"]).touch()
     _draw(root, range(images), has_captions=True)
 
 

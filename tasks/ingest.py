@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tasks.folders import sha256_of_bytes, write_bytes, write_manifest
 from tasks.images import metadata, rows
+from tasks.images.blocked import Blocked, BlockList, blocked
 from tasks.images.caption_text import written
 from tasks.images.duplicates import near, perceptual_hash
 from tasks.images.picture import Limits, Unusable, decoded
@@ -30,6 +31,7 @@ class Intake:
     """What the walk over the source has found so far; captions by the name they share with their image."""
 
     folder: Path
+    blocked: BlockList
     images: list[ImageRow] = field(default_factory=list)
     captions: dict[str, tuple[str, str]] = field(default_factory=dict)
     refused: list[QuarantineRow] = field(default_factory=list)
@@ -41,7 +43,8 @@ def run(params: Params, room: Room) -> None:
     settings, source = params.ingest, room.reads["source"]
     if not source.is_dir():
         raise FileNotFoundError(f"ingest.source: there is no folder {source}; put the path of your images there")
-    intake, max_bytes = Intake(room.writes["images"]), int(settings.max_megabytes * 1e6)
+    intake = Intake(room.writes["images"], blocked(room.reads["blocked"]))
+    max_bytes = int(settings.max_megabytes * 1e6)
     total = sum(1 for _ in files(source, max_bytes))
     for file in track(files(source, max_bytes), total, "ingest"):
         _take(file, settings, intake)
@@ -70,9 +73,10 @@ def _take(file: SourceFile, settings: Ingest, intake: Intake) -> None:
         elif metadata.is_table(file.name):
             _note_table(metadata.lines(file.name, data), settings, intake)
         else:
-            intake.images.append(_stored(file.name, data, settings, intake.folder))
+            intake.images.append(_stored(file.name, data, settings, intake))
     except Unusable as refusal:
-        intake.refused.append(_set_aside(file.name, data, refusal, intake.folder))
+        kept = None if isinstance(refusal, Blocked) else data
+        intake.refused.append(_set_aside(file.name, kept, refusal, intake.folder))
 
 
 def _note_caption(image: str, name: str, text: str, intake: Intake) -> None:
@@ -92,19 +96,21 @@ def _note_table(table: Sequence[metadata.Line], settings: Ingest, intake: Intake
             intake.refused.append(QuarantineRow(line.name, refusal.reason, refusal.mend, None))
 
 
-def _stored(name: str, data: bytes, settings: Ingest, folder: Path) -> ImageRow:
-    """Normalise one image and write it under the name of its pixels."""
+def _stored(name: str, data: bytes, settings: Ingest, intake: Intake) -> ImageRow:
+    """Normalise one image and write it under the name of its pixels; raises Blocked for one that was taken down."""
+    intake.blocked.check(data)
     limits = Limits(settings.max_megapixels, settings.min_side_px)
     picture = decoded(data, limits)
+    intake.blocked.check_looks(picture)
     identity, size = picture.id, picture.image.size
     path = f"files/{identity}.png"
-    write_bytes(folder / path, picture.png())
+    write_bytes(intake.folder / path, picture.png())
     digest, looks = sha256_of_bytes(data), perceptual_hash(picture.image)
     return ImageRow(identity, path, name, digest, *size, picture.format, looks, picture.notes, None)
 
 
 def _set_aside(name: str, data: bytes | None, refusal: Unusable, folder: Path) -> QuarantineRow:
-    """Keep the bytes of a refused file, where they could be read, under their digest: its own name may be anything."""
+    """Keep the bytes of a refused file, where there are any to keep, under their digest: its name may be anything."""
     path = None
     if data is not None:
         path = f"quarantine/{sha256_of_bytes(data)[:32]}"

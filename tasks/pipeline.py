@@ -10,6 +10,7 @@ from typing import Literal
 
 PLACES: Mapping[str, str] = {
     "source": "${ingest.source}",
+    "blocked": "blocked.jsonl",
     "base": "${models.base}",
     "vlm": "${models.vlm}",
     "dino": "${models.dino}",
@@ -72,7 +73,7 @@ STAGES: tuple[Stage, ...] = (
         name="ingest",
         summary="take in images, set aside what can't be used",
         params=("ingest",),
-        reads=("source",),
+        reads=("source", "blocked"),
         writes=("images",),
     ),
     Stage(

@@ -77,6 +77,7 @@ class FakeWorkspace:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(path)
         made = cls(root)
+        made.write("blocked.jsonl", "")
         sections = "".join(f"    {name}: dict\n" for name in PARAMS)
         for path, text in {**_HELPERS, "tasks/params.py": f"class Params:\n{sections}"}.items():
             made.write(f"code/{path}", text)

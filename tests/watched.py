@@ -92,7 +92,9 @@ class Place:
         (self.root / "inbox").mkdir(exist_ok=True)
         folder = self.root / "trigger"
         with journal(folder) as written:
-            inbox = Inbox(source or Folder(self.root / "inbox"), SETTINGS, folder, self.settled_for_s)
+            listed = self.root / "blocked.jsonl"
+            listed.touch()
+            inbox = Inbox(source or Folder(self.root / "inbox"), SETTINGS, folder, self.settled_for_s, listed)
             yield Watch(
                 "new", policy, written, inbox, self.starter, Places(folder / "batches", self.root / "source/new")
             )

@@ -26,6 +26,7 @@ PREPARED = ("images", "captions", "embeddings", "probe")
 """What all cells of a concept share, beside what the base drew."""
 BASE_WALKS = f"runs/evaluate/{FOLDER}"
 _RECORD = "cell.json"
+_BLOCKED = Path(PLACES["blocked"])
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Record:
 def lay_out_concept(concept: Concept, params: Params, out: Path) -> Path:
     """Write the workspace that prepares a concept."""
     folder = out / "concepts" / concept.name
+    write_text(folder / _BLOCKED, _BLOCKED.read_text(encoding="utf-8"))
     write_text(folder / "novel.txt", "".join(f"{text}\n" for text in concept.novel))
     _write_params(folder, _about(concept, params, folder))
     return folder
@@ -64,10 +66,12 @@ def lay_out(cell: Cell, concept: Concept, params: Params, out: Path) -> Path:
 
 
 def source_identity(folder: Path) -> str:
-    """Digest what decides what a concept prepares: params, the weights of its models, its images and captions."""
+    """Digest what decides what a concept prepares: params, weights, its images and captions, and what is blocked."""
     said = _params(folder)
     numbers = [said[section] for section in ("caption", "embed", "probe")]
-    return sha256_of_json([numbers, said["train"]["num_steps"], _models(said), sha256_of_folder(_source(said))])
+    refused = [digest for digest in [sha256_of_file(folder / _BLOCKED)] if (folder / _BLOCKED).stat().st_size]
+    found = [numbers, said["train"]["num_steps"], _models(said), sha256_of_folder(_source(said)), *refused]
+    return sha256_of_json(found)
 
 
 def identity(folder: Path) -> str:

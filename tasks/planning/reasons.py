@@ -11,7 +11,7 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 from dvc.output import Output
 
-from tasks.pipeline import PLACES, Stage
+from tasks.pipeline import PLACES, Stage, producer
 from tasks.planning.fingerprint import definitions
 from tasks.planning.trees import said, state
 
@@ -59,7 +59,7 @@ def kind(place: str) -> str:
     """Say what a place holds: a model, the user's own files, or what a stage made."""
     if PLACES[place].startswith("${models."):
         return "model"
-    return "data" if place == "source" or not PLACES[place].startswith("${") else "input"
+    return "data" if place == "source" or producer(place) else "input"
 
 
 def place_of(dep: Output, stage: Stage, root: Path, located: Mapping[str, Path]) -> str:

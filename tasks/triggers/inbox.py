@@ -14,13 +14,16 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.folders import read_json, write_json
+from tasks.images.blocked import BlockList, blocked
 from tasks.images.picture import Unusable
+from tasks.pipeline import PLACES
 from tasks.sections import Ingest
 from tasks.triggers.events import Arrived, Event, Refused, Withdrawn
 from tasks.triggers.sources.source import Changed, Source
 from tasks.triggers.validation import CAPTION_SUFFIX, validated
 
 SETTLED_FOR_S = 5.0
+_BLOCKED = Path(PLACES["blocked"])
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,13 @@ class Looked:
 class Inbox:
     """A watched place, and what was found in it; `state` keeps that, and may be lost without harm."""
 
-    def __init__(self, source: Source, settings: Ingest, state: Path, settled_for_s: float = SETTLED_FOR_S) -> None:
-        """Remember what was looked into before."""
+    def __init__(
+        self, source: Source, settings: Ingest, state: Path, settled_for_s: float = SETTLED_FOR_S, listed: Path = _BLOCKED
+    ) -> None:
+        """Remember what was looked into before; `listed` is the block-list, read at each look."""
         self.source, self.looked = source, dict[str, Looked]()
         self._settings, self._memory, self._settled_for_s = settings, state / "marks.json", settled_for_s
+        self._listed, self._blocked = listed, BlockList()
         self._since: dict[str, tuple[str, float]] = {}
         if self._memory.is_file():
             rows = read_json(self._memory)
@@ -50,6 +56,7 @@ class Inbox:
         self._forget(there)
         yield from self._withdrawn(now, waiting)
         settled = self._settled(there)
+        self._blocked = blocked(self._listed) if settled else self._blocked
         for name in settled:
             try:
                 events = self._judged(name, there[name], now)
@@ -79,7 +86,7 @@ class Inbox:
         """Look into one file; raises Changed."""
         try:
             with self.source.lent(name, mark) as (path, folder):
-                return list(validated(path, folder, self._settings, now))
+                return list(validated(path, folder, self._settings, self._blocked, now))
         except Unusable as refusal:
             return [Refused(at=now, file=name, reason=f"{refusal.reason}; {refusal.mend}")]
 

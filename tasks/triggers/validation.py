@@ -1,6 +1,6 @@
 """Whether a file that arrived can be trained on, by the rules that ingest goes by, and by one that it needs no longer.
 
-for event in validated(Path("inbox/pack.zip"), Path("inbox"), params.ingest, now): ...
+for event in validated(Path("inbox/pack.zip"), Path("inbox"), params.ingest, BlockList(), now): ...
 """
 
 import os
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from tasks.images.blocked import BlockList
 from tasks.images.picture import Limits, Unusable, decoded
 from tasks.images.source import SourceFile, files_of
 from tasks.sections import Ingest
@@ -18,14 +19,14 @@ CAPTION_SUFFIX = ".txt"
 _TAR_END = bytes(1024)
 
 
-def validated(path: Path, folder: Path, settings: Ingest, now: datetime) -> Iterator[Event]:
+def validated(path: Path, folder: Path, settings: Ingest, blocked: BlockList, now: datetime) -> Iterator[Event]:
     """Tell of every image in a file, or why there is none; captions and hidden files go without a word."""
     if _is_cut(path):
         yield Refused(at=now, file=named(path, folder), reason="the archive has no end: its upload stopped, or goes on")
         return
     for file in files_of(path, folder, int(settings.max_megabytes * 1e6)):
         if not file.is_skipped and not file.name.lower().endswith(CAPTION_SUFFIX):
-            yield _judged(file, named(path, folder), settings, now)
+            yield _judged(file, named(path, folder), settings, blocked, now)
 
 
 def named(path: Path, folder: Path) -> str:
@@ -33,9 +34,12 @@ def named(path: Path, folder: Path) -> str:
     return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
 
 
-def _judged(file: SourceFile, holder: str, settings: Ingest, now: datetime) -> Event:
+def _judged(file: SourceFile, holder: str, settings: Ingest, blocked: BlockList, now: datetime) -> Event:
     try:
-        picture = decoded(file.read(), Limits(settings.max_megapixels, settings.min_side_px))
+        data = file.read()
+        blocked.check(data)
+        picture = decoded(data, Limits(settings.max_megapixels, settings.min_side_px))
+        blocked.check_looks(picture)
     except Unusable as refusal:
         return Refused(at=now, file=file.name, reason=f"{refusal.reason}; {refusal.mend}")
     return Arrived(at=now, image=picture.id, file=holder)

@@ -45,6 +45,7 @@ def workspace(home: Path) -> Iterator[Path]:
             if not (root / name).is_file():
                 raise ValueError(f"the last commit holds no {name}, and a workspace starts from that: commit it")
         _share_runs(root, home.resolve())
+        _block(root, home)
         _settle_dvc(root, home, slot / "dvc")
         settle(root)
         yield root
@@ -63,7 +64,8 @@ def is_lent(root: Path) -> bool:
 
 def left_out(home: Path) -> list[str]:
     """List what is not committed in `home`, and so is not part of a workspace; what git ignores is."""
-    return [line[3:] for line in said(home, "status", "--porcelain", "--", ".").splitlines()]
+    but = f":(exclude){PLACES['blocked']}"  # it counts as it is
+    return [line[3:] for line in said(home, "status", "--porcelain", "--", ".", but).splitlines()]
 
 
 def environment(home: Path) -> Mapping[str, str]:
@@ -113,6 +115,12 @@ def _share_runs(root: Path, home: Path) -> None:
         (root / RUNS / name).symlink_to(home / RUNS / name)
     for name in _SHARED_FILES:
         (root / RUNS / name).symlink_to(home / RUNS / name)  # whoever writes first makes it
+
+
+def _block(root: Path, home: Path) -> None:
+    """Refuse what is blocked in `home` now: a picture that was taken down does not wait for a commit."""
+    if (home / PLACES["blocked"]).is_file():
+        shutil.copyfile(home / PLACES["blocked"], root / PLACES["blocked"])
 
 
 def _settle_dvc(root: Path, home: Path, notes: Path) -> None:

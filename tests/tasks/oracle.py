@@ -114,6 +114,10 @@ def _edit_caption(world: World) -> None:
     world.chance.choice(_photos(world)).with_suffix(".txt").write_text(f"caption {world.fresh()}")
 
 
+def _block(world: World) -> None:
+    world.workspace.write("blocked.jsonl", f'{{"id": "{world.fresh()}"}}\n')
+
+
 def _edit_code(path: str, line: str) -> Callable[[World], None]:
     def edit(world: World) -> None:
         place = world.root / "code" / path
@@ -215,6 +219,7 @@ MUTATIONS: Mapping[str, Callable[[World], None]] = {
     "image removed": _remove_image,
     "image replaced by one of the same name and size": _replace_image,
     "caption edited": _edit_caption,
+    "image blocked": _block,
     "comment edited": _edit_code("tasks/train.py", "# {}\n"),
     "docstring edited": _edit_docstring,
     "stage edited to do the same": _edit_code("tasks/caption.py", "\n\ndef run(params):\n    return {}\n"),

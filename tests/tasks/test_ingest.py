@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,15 @@ from PIL import Image
 from tasks import ingest
 from tasks.folders import read_json, sha256_of_bytes, sha256_of_folder
 from tasks.images import rows
+from tasks.images.blocked import BlockedRow, block, blocked
+from tasks.images.duplicates import perceptual_hash
+from tasks.images.picture import Limits, decoded
 from tasks.images.rows import ImageRow, QuarantineRow
 from tasks.params import parse
 from tasks.pipeline import Room
+from tasks.sections import Ingest
+from tasks.triggers.events import Arrived, Refused
+from tasks.triggers.validation import validated
 
 ELSEWHERE = {
     "models": {"family": "z-image", "base": "base", "vlm": "vlm", "dino": "dino", "clip": "clip"},
@@ -38,7 +45,10 @@ def ingested(source: Path, **settings: object) -> Dataset:
     target = source.parent / f"images-{len(list(source.parent.iterdir()))}"
     target.mkdir()
     params = parse({**ELSEWHERE, "ingest": {"source": str(source), **settings}})
-    ingest.run(params, Room(reads={"source": source}, writes={"images": target}, state=source.parent / "state"))
+    room = Room(
+        {"source": source, "blocked": source.parent / "blocked.jsonl"}, {"images": target}, source.parent / "state"
+    )
+    ingest.run(params, room)
     return Dataset(target)
 
 
@@ -60,6 +70,7 @@ def source(tmp_path: Path) -> Path:
     """Lend a source folder that holds one good image with a caption."""
     folder = tmp_path / "my photos"
     folder.mkdir()
+    (tmp_path / "blocked.jsonl").touch()
     (folder / "good.png").write_bytes(png(1))
     (folder / "good.txt").write_text("a [V] star\n", encoding="utf-8")
     return folder
@@ -289,3 +300,63 @@ def test_a_folder_without_images_is_told_with_its_key_and_the_reasons(tmp_path: 
     (folder / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"1 files, none usable:\n  a\.png: the file is empty; copy it"):
         ingested(folder)
+
+
+def copies() -> dict[str, bytes]:
+    """Save one picture again: as it is, by another program, in another size, in another format."""
+    picture, large = smooth(3), io.BytesIO()
+    picture.resize((180, 180)).save(large, "PNG")
+    found = {"same.png": encoded(picture, "PNG"), "again.png": encoded(picture, "PNG", compress_level=1)}
+    return found | {"large.png": large.getvalue(), "small.jpg": encoded(picture.resize((48, 48)), "JPEG", quality=80)}
+
+
+def smooth(seed: int) -> Image.Image:
+    return noise(seed, 96).resize((96, 96), Image.Resampling.BICUBIC, reducing_gap=None)
+
+
+def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def block_one(source: Path) -> None:
+    picture = decoded(copies()["same.png"], Limits())
+    row = BlockedRow(picture.id, sha256_of_bytes(copies()["same.png"]), perceptual_hash(picture.image), 6)
+    block(source.parent / "blocked.jsonl", [row])
+
+
+def test_what_was_taken_down_is_refused_however_it_was_saved_and_its_bytes_are_kept_nowhere(source: Path) -> None:
+    for name, data in copies().items():
+        (source / name).write_bytes(data)
+    block_one(source)
+    data = ingested(source)
+    assert list(data.images) == ["good.png"]
+    assert {name: row.reason for name, row in data.refused.items()} == dict.fromkeys(copies(), "blocked")
+    assert {row.file for row in data.refused.values()} == {None}
+    assert not (data.folder / "quarantine").exists()
+
+
+def test_a_list_that_blocks_something_else_changes_nothing(source: Path) -> None:
+    before = ingested(source)
+    block_one(source)
+    assert sha256_of_folder(ingested(source).folder) == sha256_of_folder(before.folder)
+
+
+def test_a_trigger_refuses_what_was_taken_down(source: Path) -> None:
+    block_one(source)
+    listed = blocked(source.parent / "blocked.jsonl")
+    (source / "good.txt").unlink()
+    for name, data in copies().items():
+        (source / name).write_bytes(data)
+    now, settings = datetime.now(UTC), Ingest(source="")
+    events = [event for path in sorted(source.iterdir()) for event in validated(path, source, settings, listed, now)]
+    told = {event.file: event.event for event in events if isinstance(event, Arrived | Refused)}
+    assert told == dict.fromkeys(copies(), "refused") | {"good.png": "arrived"}
+    assert all(event.reason.startswith("blocked; ") for event in events if isinstance(event, Refused))
+
+
+def test_a_line_that_blocks_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "blocked.jsonl").write_text('{"id": "0"}\n')
+    with pytest.raises(ValueError, match="is no block-list"):
+        blocked(tmp_path / "blocked.jsonl")

@@ -42,6 +42,7 @@ def laid_out(root: Path) -> Workspace:
     """Write params, panels and the sample pictures, six of ten with a caption."""
     shutil.copytree(ROOT / "samples" / "new-concept", root / "photos")
     (root / "panels").mkdir()
+    (root / "blocked.jsonl").touch()
     (root / "panels" / "novel.txt").write_text("# C\na [V] on a red background\na [V] on a tiled blue background\n")
     (root / "panels" / "retention.txt").write_text("a red plain circle on a blue background\na pink plain ring\n")
     names = {"base": "tiny-z-image", "vlm": "tiny-qwen3-vl", "dino": "tiny-dino", "clip": "tiny-clip"}
