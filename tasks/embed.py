@@ -63,9 +63,16 @@ def _shelves(pairs: Sequence[Pair], params: Params, room: Room, origin: Origin) 
     found = readings(pairs, params)
     named = keys(found, origin)
     return {
-        name: Shelf(store(room, name), named[name], partial(_read, kind, read), partial(_made, kind, encoder))
+        name: Shelf(
+            store(room, name), named[name], partial(_read, kind, read), partial(_made, kind, encoder), _of(kind, read)
+        )
         for name, (kind, read) in found.items()
     }
+
+
+def _of(kind: str, pairs: Sequence[Pair]) -> list[str]:
+    """Name the pictures that entries are made from; a student's is made from its caption."""
+    return [] if kind == "student" else [pair.id for pair in pairs]
 
 
 def _loaded(params: Params, room: Room, teacher_context: str) -> Encoder:

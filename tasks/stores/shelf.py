@@ -25,13 +25,15 @@ Ready = TypeVar("Ready")
 class Shelf(Generic[Ready]):
     """The entries of one kind that a dataset needs, in its order.
 
-    `read` gets ready what those at some positions are made of, such as pictures; `make` gives them, one by one.
+    `read` gets ready what those at some positions are made of, such as pictures; `make` gives them, one by one. `of`
+    holds the ids of the pictures that they are made from, if they are.
     """
 
     kept: Store
     keys: Sequence[str]
     read: Callable[[Sequence[int]], Ready]
     make: Callable[[Ready], Iterable[bytes]]
+    of: Sequence[str] = ()
 
     def missing(self) -> list[int]:
         """Say at which positions there is no whole entry, equal keys once."""
@@ -50,7 +52,8 @@ class Shelf(Generic[Ready]):
                     done.result()
                 writing.clear()
                 for position, data in zip(batch, self.make(ready), strict=True):
-                    writing.append(writer.submit(self.kept.write, self.keys[position], data))
+                    of = self.of[position] if self.of else ""
+                    writing.append(writer.submit(self.kept.write, self.keys[position], data, of))
             for done in writing:
                 done.result()
 

@@ -4,12 +4,13 @@
     store.write(key, data)
     store.read(key)                 # the same bytes; None where there is no entry, or a damaged one
 
-An entry is one line, the digest of its key and its bytes, and then the bytes. It is written beside its place and moved
-in, so any number of processes may write at once; what is read is checked; any entry may be deleted at any time.
+An entry is one line, a digest of all of it and the id of the picture that it is of, and then the bytes. It is written
+beside its place and moved in, so any number of processes may write at once; what is read is checked; any entry may be
+deleted at any time.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from pathlib import Path
 from tasks.folders import sha256_of_bytes, sha256_of_json, write_bytes
 from tasks.stores.batches import batches
 
-_DIGEST = 64  # hex digits, then a newline
+_DIGEST = 64  # hex digits, then a blank and the id of a picture, or nothing
+_LONGEST = 256
 _ABANDONED_S = 3600
 _TOGETHER = 32
 """Entries that a thread reads at a time; small ones take less than starting it."""
@@ -47,8 +49,8 @@ class Store:
             entry = path.read_bytes()
         except FileNotFoundError:
             return None
-        data = entry[_DIGEST + 1 :]
-        if entry[: _DIGEST + 1] == _seal(key, data):
+        line, _, data = entry.partition(b"\n")
+        if line == _seal(key, data, line[_DIGEST + 1 :]):
             return data
         self.damaged.append(path)
         return None
@@ -62,9 +64,20 @@ class Store:
             lacks = [lack for piece in found for lack in piece]
         return sorted(position for position, lack in zip(first.values(), lacks, strict=True) if lack)
 
-    def write(self, key: str, data: bytes) -> None:
-        """Keep `data` under `key`, whole or not at all; without waiting for the disk, as what is read is checked."""
-        write_bytes(self.path(key), _seal(key, data) + data, is_durable=False)
+    def write(self, key: str, data: bytes, of: str = "") -> None:
+        """Keep `data` under `key`, whole or not at all; without waiting for the disk, as what is read is checked.
+
+        `of` is the id of the picture that it was made from.
+        """
+        write_bytes(self.path(key), _seal(key, data, of.encode()) + b"\n" + data, is_durable=False)
+
+    def entries_of(self, pictures: Collection[str]) -> Iterator[Path]:
+        """Find the entries of pictures, by id; and those from before that was noted, which may be of any picture."""
+        for path in sorted(self.folder.glob("??/*")):
+            with path.open("rb") as file:
+                of = file.readline(_LONGEST)[_DIGEST + 1 :].strip().decode("ascii", "replace")
+            if not of or of in pictures:
+                yield path
 
     def sweep(self) -> None:
         """Remove what writers that were killed left beside their places, once it is an hour old."""
@@ -79,6 +92,7 @@ def opened(runs: Path, kind: str) -> Store:
     return Store(runs / "store" / kind)
 
 
-def _seal(key: str, data: bytes) -> bytes:
-    """Digest key and data together: an entry under another's name is damaged too."""
-    return f"{sha256_of_bytes(key.encode() + data)}\n".encode()
+def _seal(key: str, data: bytes, of: bytes) -> bytes:
+    """Digest key, picture and data together: an entry under another's name is damaged too."""
+    digest = sha256_of_bytes(key.encode() + of + data).encode()
+    return digest + b" " + of if of else digest
