@@ -26,6 +26,9 @@ def audit(
         found = importlib.import_module("tasks.versions.audit").audit(
             Path(), load(Path()).register.model, is_strict=strict
         )
+        taken = importlib.import_module("tasks.versions.taken_down").taken(load(Path()).register.model)
+    for version, receipt in taken.items():
+        told.print(f"{version}: taken down, see {receipt}; what was removed for that is no break", markup=False)
     if as_json:
         print(json.dumps([asdict(row) for row in found]))
     elif found:

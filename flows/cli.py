@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "lineage": "flows.lineage:lineage",
     "model": "flows.model:model",
     "audit": "flows.audit:audit",
+    "takedown": "flows.takedown:app",
     "gc": "flows.gc:app",
     "provenance": "flows.provenance:app",
     "up": "flows.serving:up",

@@ -6,13 +6,13 @@ Found are the same bytes, the same pixels in another file, and copies that look 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tasks.ancestry.index import Image, Index, opened
-from tasks.ancestry.records import records
+from tasks.ancestry.records import Record, records
 from tasks.ancestry.tree import aliases, descendants
 from tasks.folders import sha256_of_bytes
 from tasks.images.duplicates import perceptual_hash
@@ -55,8 +55,20 @@ def spread(root: Path, model: str, asked: str, max_bits: int) -> Spread:
     """
     known = records(root, model)
     with opened(root, known) as index:
-        matches = _matches(index, asked, max_bits)
-        blobs = index.datasets_of(match.image for match in matches)
+        return _followed(root, model, known, index, asked, _matches(index, asked, max_bits))
+
+
+def reached(root: Path, model: str, known: Mapping[str, Record], asked: str, ids: Iterable[str]) -> Spread:
+    """Follow pictures by the ids of their pixels, all of them together."""
+    with opened(root, known) as index:
+        matches = [Match(image, "same pixels", 0) for identity in ids for image in index.named(identity)]
+        return _followed(root, model, known, index, asked, matches)
+
+
+def _followed(
+    root: Path, model: str, known: Mapping[str, Record], index: Index, asked: str, matches: list[Match]
+) -> Spread:
+    blobs = index.datasets_of(match.image for match in matches)
     trained = [version for version, record in known.items() if record.images in blobs]
     heirs = descendants(known, set(trained))
     hit = {*trained, *heirs}

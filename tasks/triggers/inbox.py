@@ -39,7 +39,12 @@ class Inbox:
     """A watched place, and what was found in it; `state` keeps that, and may be lost without harm."""
 
     def __init__(
-        self, source: Source, settings: Ingest, state: Path, settled_for_s: float = SETTLED_FOR_S, listed: Path = _BLOCKED
+        self,
+        source: Source,
+        settings: Ingest,
+        state: Path,
+        settled_for_s: float = SETTLED_FOR_S,
+        listed: Path = _BLOCKED,
     ) -> None:
         """Remember what was looked into before; `listed` is the block-list, read at each look."""
         self.source, self.looked = source, dict[str, Looked]()

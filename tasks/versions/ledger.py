@@ -20,7 +20,7 @@ from tasks.git import said_if_it_can
 
 LEDGER = Path("ledger.jsonl")
 _FIRST = "0" * 64
-Action = Literal["decide", "shadow", "promote", "rollback", "found", "gc"]
+Action = Literal["decide", "shadow", "promote", "rollback", "takedown", "found", "gc"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class Entry:
     """One decision, and which versions hold the aliases after it.
 
     "decide" is the gate's, with its `verdict`; "shadow" is that, too, and moved nothing; "promote" and "rollback" are a
-    person's; "found" enters an alias that was set outside; "gc" gives up all that is kept of a version but its record.
-    `rival` is the champion that the gate compared with, `evidence` what it went by, by sha256. `at` is in UTC.
+    person's; "takedown" takes the aliases from versions that learnt from a picture which is taken down; "found"
+    enters an alias that was set outside; "gc" gives up all that is kept of a version but its record. `rival` is the
+    champion that the gate compared with, `evidence` what it went by, by sha256. `at` is in UTC.
     """
 
     model: str

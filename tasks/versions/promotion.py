@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dopsd.gate import Decision, Verdict
 from tasks.tracking import connect
-from tasks.versions import aliases, ledger, registry
+from tasks.versions import aliases, ledger, registry, taken_down
 from tasks.versions.ledger import Entry, Ledger
 from tasks.versions.lineage import person
 from tasks.versions.shadow import is_shadow
@@ -56,18 +56,19 @@ def decide(
 ) -> None:
     """Let the gate's verdict move an alias: PROMOTE makes a champion, HOLD a challenger, REJECT moves nothing.
 
-    Decided before on the same evidence, or in the shadow, it moves nothing. Raises Moved where the champion is no
-    longer `rival`.
+    Decided before on the same evidence, in the shadow, or of a version that was taken down, it moves nothing. Raises
+    Moved where the champion is no longer `rival`.
     """
     with ledger.held(root) as book:
         now = _settled(book, name)
         if decided(name, version, evidence, root, shadows=is_shadow()) is None:
             if rival != (None if now.champion == version else now.champion):
                 raise Moved(f"the champion is {now.champion} by now, {version} was compared with {rival}")
-            after = now if is_shadow() else _after(now, version, decision.verdict)
+            is_still = is_shadow() or taken_down.receipt_of(name, version) is not None
+            after = now if is_still else _after(now, version, decision.verdict)
             reason = "\n".join(reason.sentence for reason in decision.reasons)
             entry = Entry(
-                name, "shadow" if is_shadow() else "decide", version, "gate", reason, after.champion, after.challenger,
+                name, "shadow" if is_still else "decide", version, "gate", reason, after.champion, after.challenger,
                 verdict=str(decision.verdict), rival=rival, evidence=evidence,
             )  # fmt: skip
             _move(book, entry)
@@ -79,6 +80,7 @@ def promote(name: str, version: str, reason: str, root: Path, *, known: Standing
     with ledger.held(root) as book:
         now = _unmoved(_settled(book, name), known)
         version = registry.named(name, version)  # while it is held: `dopsd gc` gives no version up meanwhile
+        taken_down.check(name, version)
         if now.champion == version:
             raise ValueError(f"{version} is champion already")
         verdicts = [row.verdict for row in _of(book, name) if row.version == version and row.verdict]
@@ -92,8 +94,9 @@ def rollback(name: str, reason: str, root: Path, *, known: Standing) -> Entry:
     """Give the alias back to the champion before this one; again, to the one before that."""
     with ledger.held(root) as book:
         now = _unmoved(_settled(book, name), known)
-        line = succession(_of(book, name))
-        if len(line) < 2:
+        taken = taken_down.taken(name)
+        line = [one for one in succession(_of(book, name)) if one == now.champion or one not in taken]
+        if len(line) < 2 or line[-2] == line[-1]:
             raise ValueError(
                 f"there was no champion of {name} before {now.champion}: `dopsd promote` makes another one"
             )
@@ -114,6 +117,22 @@ def give_up(name: str, version: str, reason: str, root: Path) -> None:
             _move(book, Entry(name, "gc", version, person(), reason, now.champion, now.challenger))
         if version in registry.versions(name):
             connect().delete_model_version(name, version.removeprefix("v"))
+
+
+def withdraw(name: str, serving: Mapping[str, str], heir: str | None, reason: str, root: Path) -> Entry | None:
+    """Take the aliases in `serving` from the versions that hold them; `heir` is champion then, or nobody.
+
+    None where there is nothing to take: what another version holds by now stays.
+    """
+    with ledger.held(root) as book:
+        now = _settled(book, name)
+        held = {alias: version for alias, version in serving.items() if getattr(now, alias) == version}
+        if not held:
+            return None
+        champion = heir if "champion" in held else now.champion
+        challenger = None if "challenger" in held or now.challenger == champion else now.challenger
+        version = held.get("champion") or held["challenger"]
+        return _move(book, Entry(name, "takedown", version, person(), reason, champion, challenger))
 
 
 def _after(now: Standing, version: str, verdict: Verdict) -> Standing:

@@ -23,6 +23,7 @@ from mlflow.exceptions import MlflowException
 from dopsd.trained import FILE, FOLDER, is_whole
 from tasks.folders import staged_folder, write_bytes
 from tasks.tracking import connect
+from tasks.versions import taken_down
 from tasks.versions.aliases import ALIASES
 from tasks.versions.lineage import Lineage, digest_of_trained, person, trigger
 
@@ -125,6 +126,7 @@ def fetch(name: str, version: str, root: Path) -> Path:
     version = named(name, version)
     folder = root / PARENTS / version
     known = connect().get_model_version(name, version.removeprefix("v"))
+    taken_down.check(name, version)
     if not folder.is_dir():
         with staged_folder(folder) as staged:
             found = _trained(known)

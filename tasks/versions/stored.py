@@ -15,15 +15,20 @@ from dvc.config import RemoteConfigError
 from dvc.repo import Repo
 
 from tasks.folders import staged_folder
+from tasks.takedown.receipt import removed
 
 _CHUNK = 1 << 20
 
 
 @dataclass
 class Stores:
-    """DVC's cache and its remote, if there is one; what was looked at once is remembered."""
+    """DVC's cache and its remote, if there is one; what was looked at once is remembered.
+
+    What takedowns removed is not missed.
+    """
 
     _places: list[Any]
+    _removed: set[str]
     _seen: dict[tuple[str, bool], str | None] = field(default_factory=dict)
 
     def complaint(self, digest: str, *, is_strict: bool) -> str | None:
@@ -32,6 +37,8 @@ class Stores:
         It suffices that it is there; `is_strict` reads every byte and digests it. Lists of files always are.
         """
         key = (digest, is_strict)
+        if digest in self._removed:
+            return None
         if key not in self._seen:
             is_folder = digest.endswith(".dir")
             place = self._holder(digest, is_strict=is_strict or is_folder)
@@ -91,7 +98,7 @@ def stores(root: Path) -> Iterator[Stores]:
         places = [repo.cache.local]
         with suppress(RemoteConfigError):  # none is configured
             places.append(repo.cloud.get_remote_odb())
-        yield Stores(places)
+        yield Stores(places, removed(root))
 
 
 def _md5(place: Any, digest: str) -> str:

@@ -13,12 +13,13 @@ from tasks.versions.ledger import Entry
 
 
 def succession(entries: Sequence[Entry]) -> list[str]:
-    """List the champions, the present one last; those that were rolled back, or given up, are not among them."""
+    """List the champions, the present one last; those rolled back, taken down or given up are not among them."""
     line: list[str] = []
     for entry in entries:
-        if entry.action == "rollback":
-            line.pop()
-        elif entry.action == "gc":
+        if entry.action in ("rollback", "takedown"):
+            while line and line[-1] != entry.champion:
+                line.pop()
+        if entry.action == "gc":
             line = [version for version, _ in groupby(other for other in line if other != entry.version)]
         elif entry.champion and entry.champion != (line[-1] if line else None):
             line.append(entry.champion)

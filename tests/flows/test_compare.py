@@ -32,6 +32,7 @@ class Bench:
         for name in ("base", "vlm", "dino", "clip"):
             write_json(root / name / "config.json", name)
         write_text(root / "kept.txt", "a ring\n")
+        write_text(root / "blocked.jsonl", "")
         for folder, names in (("concepts", "abc"), ("domains", "de")):
             for name in names:
                 write_text(root / folder / name / "1.txt", name)

@@ -38,7 +38,7 @@ def dopsd(*words: str) -> Result:
 
 def test_every_command_of_the_page_answers(project: Path) -> None:
     commands = [line.strip() for line in PAGE.read_text().splitlines() if line.startswith("    ")]
-    assert len(commands) == 16
+    assert len(commands) == 19
     before = said(project, "rev-parse", "--abbrev-ref", "HEAD")
     for command in commands:
         program, *words = shlex.split(command)

@@ -1,0 +1,228 @@
+"""A picture that two of three versions learnt from is taken down, by a process that dies again and again."""
+
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+from PIL import Image
+
+from dopsd.gate import Decision, Verdict
+from tasks import runner
+from tasks.ancestry.records import records
+from tasks.folders import read_json, read_rows, write_json, write_rows
+from tasks.git import said
+from tasks.params import load
+from tasks.pipeline import stage
+from tasks.stores.store import key_of, opened
+from tasks.takedown.apply import apply
+from tasks.takedown.plan import Plan, plan
+from tasks.takedown.receipt import DONE, Receipt, receipts
+from tasks.versions import audit, ledger, promotion, registry
+from tasks.versions.aliases import aliases
+from tests.history import photo, png
+from tests.registered import commit, laid_out, recorded_by_dvc, registered, score, train
+
+REMOTE = "[core]\n    no_scm = true\n    analytics = false\n    remote = far\n['remote \"far\"']\n    url = far\n"
+GONE = "photos/2.png"
+WHY = "the person shown asked for it"
+
+
+class Killed(BaseException):
+    """What no step may catch."""
+
+
+@dataclass
+class Story:
+    """The project, what was planned before and after each of two takedowns, and what an earlier process had done."""
+
+    root: Path
+    before: Plan
+    deaths: int
+    after: Plan
+    champions: list[str | None]
+    breaks: list[audit.Break]
+
+
+def learnt(root: Path, number: int, *photos: int) -> None:
+    """Register a version that learnt from these photos, with everything that a run leaves of each."""
+    for one in photos:
+        (root / "photos" / f"{one}.png").write_bytes(png(one))
+        (root / "photos" / f"{one}.txt").write_text("a [V]")
+    runner.run(stage("ingest"), root)
+    data, ids = root / "data", [row["id"] for row in read_rows(root / "data/images/images.jsonl")]
+    write_rows(data / "captions/captions.jsonl", [{"id": one, "caption": "a [V]", "source": "human"} for one in ids])
+    write_rows(data / "embeddings/index.jsonl", [{"id": one} for one in ids])
+    (data / "embeddings/entries").mkdir(exist_ok=True)
+    train(root, number)
+    score(root, likeness=-0.1 - number / 10)
+    for one in ids:
+        (data / f"embeddings/entries/{one}.safetensors").write_text(one)
+        shutil.copyfile(data / f"images/files/{one}.png", data / f"scores/panel/{one}.png")
+        for kind in ("latents", "teacher"):
+            opened(root / "runs", kind).write(key_of({kind: one}), one.encode(), of=one)
+    for shade, place in enumerate(("probe", "scores")):
+        Image.new("RGB", (8, 8), (number, shade, 0)).save(data / place / "grid.png")
+    recorded_by_dvc(root)
+    registered(root)
+    with Repo(str(root)) as repo:
+        repo.push()
+
+
+def made(root: Path) -> None:
+    """Make a project of three versions, each trained on from the one before; the second met another photo."""
+    project = laid_out(root)
+    project.write(".dvc/config", REMOTE)
+    project.write(".gitignore", (root / ".gitignore").read_text() + "/.dvc/far\n")
+    shutil.rmtree(root / "photos")
+    (root / "photos").mkdir()
+    learnt(root, 1, 0, 1)
+    commit(root)
+    for number in (2, 3):
+        write_json(root / f"runs/parents/v{number - 1}/manifest.json", {})
+        project.change("train.parent", f"v{number - 1}")
+        learnt(root, number, 2)
+    opened(root / "runs", "latents").write(key_of({"from": "before"}), b"nobody knows of which picture")
+    (root / "runs/triggers/new/batches/1").mkdir(parents=True)
+    copy = io.BytesIO()
+    photo(2).resize((64, 64)).save(copy, "JPEG")
+    (root / "runs/triggers/new/batches/1/copy.jpg").write_bytes(copy.getvalue())
+
+
+def planned(root: Path, asked: str) -> Plan:
+    return plan(root, load(root), asked, max_bits=6, folders=[])
+
+
+def dying(after: int) -> Callable[[Receipt, Path, str], None]:
+    """Stand in for `Receipt.enter`: note so many steps, then die, each other time before that step is noted."""
+    enter, noted = Receipt.enter, list[str]()
+
+    def mortal(receipt: Receipt, root: Path, step: str) -> None:
+        if len(noted) == after and after % 2:
+            raise Killed
+        enter(receipt, root, step)
+        noted.append(step)
+        if len(noted) > after:
+            raise Killed
+
+    return mortal
+
+
+def taken_down(root: Path, asked: str) -> int:
+    """Take a picture down by processes that die one step later each time; gives how many died."""
+    for deaths in range(99):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Receipt, "enter", dying(deaths))
+            try:
+                apply(planned(root, asked), WHY, root, load(root))
+            except Killed:
+                continue
+            return deaths
+    raise AssertionError("it never came to its end")
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Story]:
+    root = tmp_path_factory.mktemp("project")
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        made(root)
+        before = planned(root, GONE)
+        deaths = taken_down(root, GONE)
+        champions = [aliases("dopsd")["champion"]]
+        found = Story(root, before, deaths, planned(root, GONE), champions, audit.audit(root, "dopsd", is_strict=True))
+        taken_down(root, "photos/0.png")
+        champions.append(aliases("dopsd")["champion"])
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def inside(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(story.root)
+
+
+def test_before_it_every_place_is_named(story: Story) -> None:
+    name = story.before.wanted.rows[0].id
+    places = {trace.place for trace in story.before.traces}
+    assert places == {"source", "triggers", "data", "stores", "DVC cache", "DVC remote far", "MLflow"}
+    told = "\n".join(f"{trace.place}: {trace.name}" for trace in story.before.traces)
+    for part in (
+        "photos/2.png", "photos/2.txt", "copy.jpg", f"data/images/files/{name}.png", f"entries/{name}.safetensors",
+        f"panel/{name}.png", "/data/scores/grid.png", "/data/probe/grid.png", "(data/scores/grid.png)",
+        "(data/probe/grid.png)", "record/grid.png", "/images/",
+    ):  # fmt: skip
+        assert part in told, part
+    assert story.before.hit == ("v2", "v3")
+    assert (story.before.serving, story.before.heir, story.before.parent) == ({"champion": "v3"}, "v1", "v1")
+
+
+def test_a_process_that_dies_at_any_step_is_finished_by_the_next(story: Story) -> None:
+    assert story.deaths >= len({trace.place for trace in story.before.traces}) // 2
+    assert story.after.is_clean, story.after
+    assert story.after.wanted.name == story.before.wanted.name  # by the receipt: its file is gone
+
+
+def test_other_pictures_are_left(story: Story) -> None:
+    other = records(story.root, "dopsd")["v1"]
+    assert other.lineage["num_images"] == 2
+    assert (story.root / "photos/1.png").is_file()
+    rows = [row["id"] for row in read_rows(story.root / "data/images/images.jsonl")]
+    assert len([one for one in rows if (story.root / f"data/images/files/{one}.png").is_file()]) == 1
+
+
+def test_the_alias_goes_to_the_last_clean_ancestor_and_away_where_there_is_none(story: Story) -> None:
+    assert story.champions == ["v1", None]
+    moves = [(row.action, row.version, row.champion) for row in ledger.read(story.root) if row.action == "takedown"]
+    assert moves == [("takedown", "v3", "v1"), ("takedown", "v1", None)]
+
+
+def test_what_learnt_from_it_is_neither_loaded_nor_promoted(story: Story) -> None:
+    with pytest.raises(ValueError, match=r"v3 was taken down \(takedowns/"):
+        registry.fetch("dopsd", "v3", story.root)
+    now = promotion.standing("dopsd", story.root)
+    with pytest.raises(ValueError, match="v2 was taken down"):
+        promotion.promote("dopsd", "v2", "it was good", story.root, known=now, despite_rejection=True)
+    with pytest.raises(ValueError, match="there was no champion"):
+        promotion.rollback("dopsd", "back", story.root, known=now)
+    promotion.decide("dopsd", "v3", Decision(Verdict.PROMOTE, ()), rival=None, evidence={"a": "b"}, root=story.root)
+    assert aliases("dopsd")["champion"] is None
+
+
+def test_the_audit_takes_what_was_removed_for_no_break(story: Story) -> None:
+    assert story.breaks == []
+
+
+def test_the_receipt_keeps_the_answer_and_not_the_picture(story: Story) -> None:
+    receipt = next(row for row in receipts(story.root) if row.asked == GONE)
+    assert (receipt.reason, receipt.hit["trained"], receipt.hit["aliases"]) == (WHY, ["v2", "v3"], {"champion": "v3"})
+    assert {row["digest"] for row in receipt.removed} >= {trace.digest for trace in story.before.traces}
+    assert receipt.steps[-1]["step"] == DONE
+    kept = read_json(story.root / f"takedowns/{receipt.name}.json")
+    assert set(kept["pictures"][0]) == {"id", "sha256", "phash", "bits"}
+
+
+def test_once_done_it_does_nothing(story: Story) -> None:
+    before = [receipts(story.root), ledger.read(story.root), said(story.root, "status", "--porcelain")]
+    apply(planned(story.root, story.before.wanted.rows[0].sha256), "again", story.root, load(story.root))
+    assert [receipts(story.root), ledger.read(story.root), said(story.root, "status", "--porcelain")] == before
+
+
+def test_a_copy_that_comes_back_is_found_and_is_refused_by_ingest(story: Story) -> None:
+    photo(2).resize((64, 64)).save(story.root / "photos/small.png")
+    assert [trace.name for trace in planned(story.root, GONE).traces] == [str(story.root / "photos/small.png")]
+    runner.run(stage("ingest"), story.root)
+    refused = {row["source"]: row["reason"] for row in read_rows(story.root / "data/images/quarantine.jsonl")}
+    (story.root / "photos/small.png").unlink()
+    assert refused == {"small.png": "blocked"}
+
+
+def test_what_nobody_knows_is_told(story: Story) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no file nothing\.png"):
+        planned(story.root, "nothing.png")
+    with pytest.raises(ValueError, match="not an image"):
+        planned(story.root, "params.yaml")
