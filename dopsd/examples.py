@@ -5,8 +5,8 @@
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,13 @@ from torch import Tensor
 from dopsd.family import Context
 from dopsd.tensor_file import read, write
 
-_NEEDED = ("student", "teacher", "latents")
-_OPTIONAL = ("teacher_reference", "plain")
-
 
 @dataclass(frozen=True)
 class Example:
     """An image to learn: what the student reads (text), what the teacher reads (text, image), latents (c, h, w).
 
-    `plain` is the caption in words that the base knows, a class in the concept's place; some methods need it.
+    `plain` is the caption in words that the base knows, a class in the concept's place; some methods need it. `others`
+    are the same image with its other captions.
     """
 
     id: str
@@ -31,6 +29,7 @@ class Example:
     teacher: Context
     latents: Tensor
     plain: Context | None = None
+    others: tuple["Example", ...] = ()
 
     @property
     def in_plain_words(self) -> Context:
@@ -73,7 +72,8 @@ class Examples:
         """Draw the batch of iteration `step`: a pure function of its arguments, so resuming needs no cursor.
 
         Latents of one shape make a lane. Every lane is an endless row of fresh shuffles, cut into batches of `size`,
-        so none is dropped and within a lane all are seen equally often; lanes take turns, shuffled every epoch.
+        so none is dropped and within a lane all are seen equally often; lanes take turns, shuffled every epoch. Of
+        several captions each row draws one, by its position alone.
         """
         lanes = _lanes(self.rows)
         turns = [lane for lane, rows in enumerate(lanes) for _ in range(-(-len(rows) // size))]
@@ -87,22 +87,38 @@ class Examples:
 
 def save_example(example: Example, path: Path) -> None:
     """Write an entry whole or not at all."""
-    tensors = {"student": example.student.tokens, "teacher": example.teacher.tokens, "latents": example.latents}
+    tensors = {"latents": example.latents}
     if example.teacher.reference is not None:
         tensors["teacher_reference"] = example.teacher.reference
-    if example.plain is not None:
-        tensors["plain"] = example.plain.tokens
+    for number, row in enumerate((example, *example.others)):
+        contexts = {"student": row.student, "teacher": row.teacher, "plain": row.plain}
+        tensors |= {_name(role, number): context.tokens for role, context in contexts.items() if context is not None}
     write(tensors, path)
 
 
 def read_example(path: Path) -> Example:
     """Read an entry; its id is the name of the file. Raises ValueError naming a damaged or foreign file."""
     tensors, _ = read(path, mend="delete it and run the embed stage again")
-    if not set(_NEEDED) <= set(tensors) <= {*_NEEDED, *_OPTIONAL}:
-        raise ValueError(f"{path} holds {sorted(tensors)}, an example holds {list(_NEEDED)}: run the embed stage again")
-    teacher = Context(tensors["teacher"], tensors.get("teacher_reference"))
-    plain = Context(tensors["plain"]) if "plain" in tensors else None
-    return Example(path.stem, Context(tensors["student"]), teacher, tensors["latents"], plain)
+    captions = range(max(1, sum(name.startswith("student") for name in tensors)))
+    needed = {"latents", *(_name(role, number) for role in ("student", "teacher") for number in captions)}
+    if not needed <= set(tensors) <= {*needed, "teacher_reference", *(_name("plain", number) for number in captions)}:
+        raise ValueError(
+            f"{path} holds {sorted(tensors)}, an example holds {sorted(needed)}: run the embed stage again"
+        )
+    first, *others = (_worded(path.stem, tensors, number) for number in captions)
+    return replace(first, others=tuple(others))
+
+
+def _name(role: str, number: int) -> str:
+    """Name the context for one of the captions: "student", "student.1" and so on."""
+    return f"{role}.{number}" if number else role
+
+
+def _worded(name: str, tensors: Mapping[str, Tensor], number: int) -> Example:
+    """Give the image with one of its captions; what is seen of the picture is the same with all."""
+    student, teacher = (tensors[_name(role, number)] for role in ("student", "teacher"))
+    shown, plain = Context(teacher, tensors.get("teacher_reference")), tensors.get(_name("plain", number))
+    return Example(name, Context(student), shown, tensors["latents"], None if plain is None else Context(plain))
 
 
 def _lanes(rows: Sequence[Example]) -> list[list[Example]]:
@@ -112,7 +128,9 @@ def _lanes(rows: Sequence[Example]) -> list[list[Example]]:
 
 def _drawn(lane: Sequence[Example], position: int, seed: int, salt: int) -> Example:
     shuffle, place = divmod(position, len(lane))
-    return lane[_shuffled(len(lane), seed, shuffle, salt + 1)[place]]
+    example = lane[_shuffled(len(lane), seed, shuffle, salt + 1)[place]]
+    worded = (example, *example.others)
+    return worded[np.random.default_rng((seed, position, salt, 1)).integers(len(worded))]  # no shuffle has four numbers
 
 
 def _shuffled(count: int, *entropy: int) -> list[int]:

@@ -23,7 +23,7 @@ from tasks.sections import Embed
 from tasks.stores.batches import batches
 from tasks.stores.entries import Origin
 from tasks.stores.making import MAKERS, Shown, assembled, shown
-from tasks.stores.readings import keys, readings
+from tasks.stores.readings import keys, readings, shelf_of
 from tasks.stores.shelf import Shelf, store, tell
 
 Load = Callable[[], Encoder]
@@ -64,7 +64,11 @@ def _shelves(pairs: Sequence[Pair], params: Params, room: Room, origin: Origin) 
     named = keys(found, origin)
     return {
         name: Shelf(
-            store(room, name), named[name], partial(_read, kind, read), partial(_made, kind, encoder), _of(kind, read)
+            store(room, shelf_of(name)),
+            named[name],
+            partial(_read, kind, read),
+            partial(_made, kind, encoder),
+            _of(kind, read),
         )
         for name, (kind, read) in found.items()
     }
@@ -106,4 +110,5 @@ def _written(pair: Pair, entries: dict[str, bytes], folder: Path) -> Row:
     path = folder / "entries" / f"{pair.id}.safetensors"
     path.parent.mkdir(exist_ok=True)
     save_example(assembled(pair, entries), path)
-    return {"id": pair.id, "caption": pair.caption, "sha256": sha256_of_file(path)}
+    others = {"others": pair.others} if pair.others else {}
+    return {"id": pair.id, "caption": pair.caption, "sha256": sha256_of_file(path)} | others

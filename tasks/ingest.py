@@ -1,4 +1,4 @@
-"""Take a folder of images, with captions beside some, into the dataset; set aside what can't be used, with the reason.
+"""Take images, with captions beside some, into the dataset; set aside what can't be used, with the reason.
 
     python -m tasks run ingest
 
@@ -11,39 +11,36 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tasks.folders import sha256_of_bytes, write_bytes, write_manifest
-from tasks.images import metadata, rows
+from tasks.images import metadata, rows, sidecar
 from tasks.images.blocked import Blocked, BlockList, blocked
-from tasks.images.caption_text import written
 from tasks.images.duplicates import near, perceptual_hash
 from tasks.images.picture import Limits, Unusable, decoded
 from tasks.images.rows import ImageRow, QuarantineRow
-from tasks.images.source import SourceFile, files, stem
+from tasks.images.source import ARCHIVES, SourceFile, files, is_archive, stem
 from tasks.params import Params
 from tasks.pipeline import Room
 from tasks.progress import track
 from tasks.sections import Ingest
-
-CAPTION_SUFFIX = ".txt"
 
 
 @dataclass
 class Intake:
     """What the walk over the source has found so far; captions by the name they share with their image."""
 
+    source: Path
     folder: Path
     blocked: BlockList
     images: list[ImageRow] = field(default_factory=list)
-    captions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    captions: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     refused: list[QuarantineRow] = field(default_factory=list)
     num_skipped: int = 0
 
 
 def run(params: Params, room: Room) -> None:
-    """Fill `data/images`; raises ValueError naming the folder where it holds no usable image."""
+    """Fill `data/images`; raises ValueError naming the source where it holds no usable image."""
     settings, source = params.ingest, room.reads["source"]
-    if not source.is_dir():
-        raise FileNotFoundError(f"ingest.source: there is no folder {source}; put the path of your images there")
-    intake = Intake(room.writes["images"], blocked(room.reads["blocked"]))
+    _refuse(source)
+    intake = Intake(source, room.writes["images"], blocked(room.reads["blocked"]))
     max_bytes = int(settings.max_megabytes * 1e6)
     total = sum(1 for _ in files(source, max_bytes))
     for file in track(files(source, max_bytes), total, "ingest"):
@@ -57,7 +54,17 @@ def run(params: Params, room: Room) -> None:
     rows.write(intake.folder / "quarantine.jsonl", intake.refused, key="source")
     counts = {"images": len(images), "quarantined": len(intake.refused), "skipped_hidden": intake.num_skipped}
     counts["captions"] = sum(image.caption is not None for image in images)
-    write_manifest(intake.folder, "ingest", settings.model_dump(mode="json"), counts)
+    said = settings.model_dump(mode="json", exclude={"txt_lines"} if settings.txt_lines == "joined" else None)
+    write_manifest(intake.folder, "ingest", said, counts)  # what was the only way once stays unsaid
+
+
+def _refuse(source: Path) -> None:
+    """Refuse what is no folder and no archive."""
+    if not source.exists():
+        raise FileNotFoundError(f"ingest.source: there is no folder {source}; put the path of your images there")
+    if not source.is_dir() and not is_archive(source.name):
+        kinds = ", ".join(ARCHIVES)
+        raise ValueError(f"ingest.source: {source} is neither a folder nor one of {kinds}: name the folder it lies in")
 
 
 def _take(file: SourceFile, settings: Ingest, intake: Intake) -> None:
@@ -68,10 +75,10 @@ def _take(file: SourceFile, settings: Ingest, intake: Intake) -> None:
     data = None
     try:
         data = file.read()
-        if file.name.lower().endswith(CAPTION_SUFFIX):
-            _note_caption(file.name, file.name, written(data, settings.max_caption_characters), intake)
+        if sidecar.is_sidecar(file.name):
+            _note_captions(file.name, file.name, sidecar.captions(file.name, data, settings), intake)
         elif metadata.is_table(file.name):
-            _note_table(metadata.lines(file.name, data), settings, intake)
+            _note_table(metadata.lines(file.name, data, intake.source), settings, intake)
         else:
             intake.images.append(_stored(file.name, data, settings, intake))
     except Unusable as refusal:
@@ -79,10 +86,12 @@ def _take(file: SourceFile, settings: Ingest, intake: Intake) -> None:
         intake.refused.append(_set_aside(file.name, kept, refusal, intake.folder))
 
 
-def _note_caption(image: str, name: str, text: str, intake: Intake) -> None:
-    """Keep a caption until its image is known; raises Unusable where an image has two."""
-    earlier, _ = intake.captions.setdefault(stem(image), (name, text))
-    if earlier != name:
+def _note_captions(image: str, name: str, texts: tuple[str, ...], intake: Intake) -> None:
+    """Keep captions until their image is known; raises Unusable where two places say different ones."""
+    earlier, said = intake.captions.get(stem(image), (name, ()))
+    if not said:
+        intake.captions[stem(image)] = (name, texts)
+    elif texts not in ((), said):
         raise Unusable(f"{earlier} is a caption for the same image", "keep one of the two")
 
 
@@ -90,8 +99,8 @@ def _note_table(table: Sequence[metadata.Line], settings: Ingest, intake: Intake
     """Keep the captions of a table; a line that can't be used is set aside by itself."""
     for line in table:
         try:
-            image, text = line.caption(settings.max_caption_characters)
-            _note_caption(image, line.name, text, intake)
+            image, texts = line.captions(settings.max_caption_characters)
+            _note_captions(image, line.name, texts, intake)
         except Unusable as refusal:
             intake.refused.append(QuarantineRow(line.name, refusal.reason, refusal.mend, None))
 
@@ -121,22 +130,22 @@ def _set_aside(name: str, data: bytes | None, refusal: Unusable, folder: Path) -
 def _captioned(intake: Intake) -> list[ImageRow]:
     """Join images and captions; a caption that finds no image is set aside, one that says nothing is noted."""
     refused = {stem(row.source): row for row in intake.refused}
-    texts = {key: row for key, row in refused.items() if row.source.lower().endswith(CAPTION_SUFFIX)}
+    texts = {key: row for key, row in refused.items() if sidecar.is_sidecar(row.source)}
     waiting, joined = dict(intake.captions), []
     for image in intake.images:
         key = stem(image.source)
-        name, text = intake.captions.get(key, ("", ""))
+        name, said = intake.captions.get(key, ("", ()))
         waiting.pop(key, None)
         notes = image.notes
-        if name and not text:
+        if name and not said:
             notes += (f"{name} is empty: counted as no caption",)
         if not name and key in texts:
             notes += (f"{texts[key].source} is in quarantine: {texts[key].reason}",)
-        joined.append(replace(image, caption=text or None, notes=notes))
-    for key, (name, text) in waiting.items():
+        joined.append(replace(image, notes=notes).worded(said))
+    for key, (name, said) in waiting.items():
         reason = f"its image {refused[key].source} is in quarantine" if key in refused else "no image of this name"
-        row = _set_aside(name, text.encode(), Unusable(reason, "put its image beside it, or delete it"), intake.folder)
-        intake.refused.append(row)
+        refusal = Unusable(reason, "put its image beside it, or delete it")
+        intake.refused.append(_set_aside(name, "\n".join(said).encode(), refusal, intake.folder))
     return joined
 
 
@@ -147,8 +156,8 @@ def _told_apart(images: Sequence[ImageRow], settings: Ingest, intake: Intake) ->
         kept = first.setdefault(image.id, image)
         if kept is image:
             continue
-        first[image.id] = replace(kept, caption=kept.caption or image.caption)
-        unused = image.caption if image.caption != first[image.id].caption else None
+        first[image.id] = kept.worded(kept.captions or image.captions)
+        unused = ", ".join(text for text in image.captions if text not in first[image.id].captions)
         reason = f"same pixels as {kept.source}" + (f"; its caption is not used: {unused}" if unused else "")
         intake.refused.append(QuarantineRow(image.source, reason, "delete one of the two", None))
     unlike = list(first.values())

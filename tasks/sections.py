@@ -33,13 +33,17 @@ class Models(_Section):
 
 
 class Ingest(_Section):
-    """What may enter the dataset. Megabytes are decimal; captions are counted in characters."""
+    """What may enter the dataset. Megabytes are decimal; captions are counted in characters.
+
+    `txt_lines` says what the lines of a name.txt are: "joined" to one caption, or "captions" of their own.
+    """
 
     source: str
     max_megabytes: float = Field(64, gt=0)
     max_megapixels: float = Field(64, gt=0)
     min_side_px: int = Field(16, ge=1)
     max_caption_characters: int = Field(2000, ge=1)
+    txt_lines: Literal["joined", "captions"] = "joined"
     near_duplicates: Literal["keep", "drop"] = "keep"
     near_duplicate_bits: int = Field(4, ge=0, le=64)
 

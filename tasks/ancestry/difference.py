@@ -73,7 +73,10 @@ def _recaptioned(root: Path, one: Record, two: Record) -> dict[str, Pair]:
     if len(set(blobs)) < 2:
         return {}
     known = contents(root, blobs)
-    old, new = ({row["id"]: row["caption"] for row in lines(known[blob][1])} for blob in blobs)
+    old, new = (
+        {row["id"]: " | ".join([row["caption"], *row.get("others", [])]) for row in lines(known[blob][1])}
+        for blob in blobs
+    )
     return {name: pair for name, pair in _apart(old, new).items() if None not in pair}
 
 

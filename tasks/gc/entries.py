@@ -94,9 +94,9 @@ def _keys(dataset: Dataset, root: Path, code: Mapping[str, str]) -> Iterator[str
         yield from (key for some in named.values() for key in some)
 
 
-def _pairs(dataset: Dataset) -> Iterable[Pair]:
-    said = {row["id"]: row["caption"] for row in dataset.captions}
+def _pairs(dataset: Dataset) -> Iterator[Pair]:
+    said = {row["id"]: row for row in dataset.captions}
     side = dataset.params.embed.image_side_px
-    return (
-        Pair(row["id"], row["source"], said[row["id"]], Path(), side) for row in dataset.images if row["id"] in said
-    )
+    for row in dataset.images:
+        if words := said.get(row["id"]):
+            yield Pair(row["id"], row["source"], words["caption"], Path(), side, tuple(words.get("others", ())))

@@ -10,8 +10,9 @@ from tasks.sections import Caption
 
 def kept(image: ImageRow, caption: str, placeholder: str) -> CaptionRow:
     """Keep a person's words as they are, and say so where they leave the concept out."""
-    notes = () if placeholder in caption else (f"does not name the concept: there is no {placeholder} in it",)
-    return CaptionRow(image.id, caption, "human", None, notes)
+    is_named = all(placeholder in one for one in image.captions)
+    notes = () if is_named else (f"does not name the concept: there is no {placeholder} in it",)
+    return CaptionRow(image.id, caption, "human", None, notes, image.others)
 
 
 def written(image: ImageRow, text: str, model: str, settings: Caption) -> CaptionRow:

@@ -1,10 +1,12 @@
 """What counts as a caption.
 
 >>> written(b"a [V] star", max_characters=1000)  # "a [V] star"
+>>> all_written(["a [V] star", "[V] at night"], max_characters=1000)  # ("a [V] star", "[V] at night")
 >>> with_placeholder("a red star", "[V]")  # "[V], a red star"
 """
 
 import unicodedata
+from collections.abc import Iterable
 
 from tasks.images.picture import Unusable
 
@@ -23,6 +25,12 @@ def written(data: bytes, max_characters: int) -> str:
     if any(unicodedata.category(letter) == "Cc" for letter in caption):
         raise Unusable("it holds control characters, so it is no text", "save the text as plain UTF-8")
     return caption
+
+
+def all_written(texts: Iterable[str], max_characters: int) -> tuple[str, ...]:
+    """Clean every caption of one image, leaving out what says nothing or was said; raises Unusable."""
+    found = (written(text.encode("utf-8", "surrogatepass"), max_characters) for text in texts)
+    return tuple(dict.fromkeys(filter(None, found)))
 
 
 def with_placeholder(caption: str, placeholder: str) -> str:

@@ -4,7 +4,7 @@
 >>> embedded(room)  # the same, once there are embeddings: with the caption and the size that they were made with
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -18,13 +18,18 @@ from tasks.pipeline import Room
 
 @dataclass(frozen=True)
 class Pair:
-    """One image and its caption; `source` is the name its owner knows."""
+    """One image and its caption, or several with the `others`; `source` is the name its owner knows."""
 
     id: str
     source: str
     caption: str
     path: Path
     side_px: int
+    others: tuple[str, ...] = ()
+
+    def saying(self, number: int) -> "Pair":
+        """Put the caption of this number in the first place; one that is not there is the first."""
+        return replace(self, caption=self.others[number - 1]) if 0 < number <= len(self.others) else self
 
     def picture(self) -> Image.Image:
         """Read the picture at the size it is trained at."""
@@ -40,12 +45,13 @@ def stored(path: Path) -> Image.Image:
 def dataset(room: Room, side_px: int) -> list[Pair]:
     """Join `data/images` and `data/captions` by id; raises ValueError naming an image without a caption."""
     folder = room.reads["images"]
-    captions = {row.id: row.caption for row in rows.read(room.reads["captions"] / "captions.jsonl", CaptionRow)}
+    captions = {row.id: row for row in rows.read(room.reads["captions"] / "captions.jsonl", CaptionRow)}
     images = rows.read(folder / "images.jsonl", ImageRow)
     for image in images:
         if image.id not in captions:
             raise ValueError(f"{image.source} has no caption in {room.reads['captions']}: run the stage caption")
-    return [Pair(image.id, image.source, captions[image.id], folder / image.file, side_px) for image in images]
+    said = [(image, captions[image.id]) for image in images]
+    return [Pair(image.id, image.source, row.caption, folder / image.file, side_px, row.others) for image, row in said]
 
 
 def teacher_context(room: Room) -> str:

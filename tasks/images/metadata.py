@@ -1,52 +1,48 @@
-"""Captions in a table beside their images, as Hugging Face's imagefolder keeps them: metadata.jsonl or metadata.csv.
+"""Captions in a table beside their images: metadata.jsonl or metadata.csv of Hugging Face's imagefolder, or any .jsonl.
 
     {"file_name": "rex.png", "text": "a [V] dog on a lawn"}
 
-`file_name` is a path from the table's own folder; the caption is `text`, or else `caption`; other columns stay unread.
+What a line may say stands in tasks.images.description; other columns stay unread.
 """
 
 import csv
 import io
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
 
-from tasks.images.caption_text import written
+from tasks.images import description
+from tasks.images.caption_text import all_written
+from tasks.images.description import Row
 from tasks.images.picture import Unusable
-
-FILES = ("metadata.jsonl", "metadata.csv")
-_CAPTIONS = ("text", "caption")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a table, not yet understood; `name` says where it stands ("dogs/metadata.jsonl:3")."""
+    """A line of a table, not yet understood; `name` says where it stands in `source` ("dogs/metadata.jsonl:3")."""
 
     name: str
-    content: str | Mapping[str, Any]
+    content: str | Row
+    source: Path
 
-    def caption(self, max_characters: int) -> tuple[str, str]:
-        """Give the image's name, from the source folder, and its caption; raises Unusable saying what is wrong."""
-        row = _parsed(self.content)
-        image = row.get("file_name")
-        if not isinstance(image, str) or not image:
-            raise Unusable("it names no image", 'say which in "file_name"')
-        text = next((row[key] for key in _CAPTIONS if key in row), None)
-        if not isinstance(text, str):
+    def captions(self, max_characters: int) -> tuple[str, tuple[str, ...]]:
+        """Give the image's name, from the source folder, and its captions; raises Unusable saying what is wrong."""
+        row = description.parsed(self.content) if isinstance(self.content, str) else self.content
+        folder = PurePosixPath(self.name).parent
+        image = description.image(row, PurePosixPath(self.source.absolute().as_posix()) / folder)
+        texts = description.captions(row)
+        if not texts:
             raise Unusable('it has no caption: neither "text" nor "caption" is a text', "add one, or delete the line")
-        beside = PurePosixPath(self.name).parent / image.replace("\\", "/")
-        return str(beside), written(text.encode("utf-8", "surrogatepass"), max_characters)
+        return str(folder / image), all_written(texts, max_characters)
 
 
 def is_table(name: str) -> bool:
     """Tell a table by its name."""
-    return name.rpartition("/")[2].lower() in FILES
+    name = name.rpartition("/")[2].lower()
+    return name == "metadata.csv" or name.endswith(".jsonl")
 
 
-def lines(name: str, data: bytes) -> list[Line]:
-    """Take a table apart; raises Unusable where it is none, or has no column for file names."""
+def lines(name: str, data: bytes, source: Path) -> list[Line]:
+    """Take a table of the folder `source` apart; raises Unusable where it is none, or has no column for file names."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -55,17 +51,5 @@ def lines(name: str, data: bytes) -> list[Line]:
         table = csv.DictReader(io.StringIO(text, newline=""))
         if "file_name" not in (table.fieldnames or ()):
             raise Unusable("its first line names no column file_name", "name the columns: file_name,text")
-        return [Line(f"{name}:{table.line_num}", row) for row in table]
-    return [Line(f"{name}:{number}", line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-
-
-def _parsed(content: str | Mapping[str, Any]) -> Mapping[str, Any]:
-    if not isinstance(content, str):
-        return content
-    try:
-        row = json.loads(content)
-    except json.JSONDecodeError as error:
-        raise Unusable(f"it is not JSON: {error}", "write one object a line") from error
-    if not isinstance(row, dict):
-        raise Unusable("it is no JSON object", "write one object a line")
-    return row
+        return [Line(f"{name}:{table.line_num}", row, source) for row in table]
+    return [Line(f"{name}:{number}", line, source) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

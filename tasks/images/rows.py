@@ -3,8 +3,8 @@
 >>> rows = read(Path("data/images/images.jsonl"), ImageRow)
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -13,7 +13,10 @@ from tasks.folders import Row, read_rows, write_rows
 
 @dataclass(frozen=True)
 class ImageRow:
-    """One picture of the dataset; `id` names its pixels, `source` is the file's name as its owner sees it."""
+    """One picture of the dataset; `id` names its pixels, `source` is the file's name as its owner sees it.
+
+    `others` are captions, too, where people wrote several.
+    """
 
     id: str
     file: str
@@ -25,6 +28,16 @@ class ImageRow:
     phash: str
     notes: tuple[str, ...]
     caption: str | None
+    others: tuple[str, ...] = ()
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """Give all captions."""
+        return (self.caption, *self.others) if self.caption else ()
+
+    def worded(self, captions: Sequence[str]) -> "ImageRow":
+        """Give it these captions."""
+        return replace(self, caption=next(iter(captions), None), others=tuple(captions[1:]))
 
 
 @dataclass(frozen=True)
@@ -39,15 +52,18 @@ class QuarantineRow:
 
 @dataclass(frozen=True)
 class CaptionRow:
-    """One caption and who wrote it; `model` is None for a person."""
+    """One caption and who wrote it, a person's with the `others` for the same image; `model` is None for a person."""
 
     id: str
     caption: str
     source: Literal["human", "vlm"]
     model: str | None
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
+_OPTIONAL = "others"
+"""Left out where there are none, as it always was."""
 AnyRow = TypeVar("AnyRow", ImageRow, QuarantineRow, CaptionRow)
 
 
@@ -56,14 +72,15 @@ def read(path: Path, kind: type[AnyRow]) -> list[AnyRow]:
     known = {field.name for field in fields(kind)}
     rows = read_rows(path)
     for row in rows:
-        if strange := set(row) ^ known:
+        if strange := (set(row) ^ known) - {_OPTIONAL}:
             raise ValueError(f"{path}: keys {sorted(strange)} missing or unknown; run the stage that writes it again")
     return [kind(**_frozen(row)) for row in rows]
 
 
 def write(path: Path, rows: Iterable[AnyRow], *, key: str = "id") -> None:
     """Write rows as JSON Lines, sorted by `key`."""
-    write_rows(path, [asdict(row) for row in rows], key=key)
+    said = (asdict(row) for row in rows)
+    write_rows(path, [{name: row[name] for name in row if name != _OPTIONAL or row[name]} for row in said], key=key)
 
 
 def _frozen(row: Row) -> Row:

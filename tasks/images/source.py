@@ -1,10 +1,11 @@
-"""The files of a source folder and of the archives in it, one by one, under the names their owner sees.
+"""The files of a source and of the archives in it, one by one, under the names their owner sees.
 
     for file in files(Path("samples/comet"), max_bytes=64 << 20):
         print(file.name, len(file.read()))
 
-Archives are read, never unpacked: nothing is written under a name that an archive chose. What can't be read is told
-when `read` is called, by tasks.images.picture.Unusable.
+Archives are read, never unpacked: nothing is written under a name that an archive chose. A shard of webdataset is a
+tar, a parquet shard an archive of its rows. What can't be read is told when `read` is called, by
+tasks.images.picture.Unusable.
 """
 
 import io
@@ -15,15 +16,16 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import IO
 
 from tasks.images.picture import Unusable
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".parquet")
 Opened = Callable[[], IO[bytes] | None]
 _LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")
 _BROKEN = (
@@ -47,27 +49,38 @@ class SourceFile:
 
 
 def stem(name: str) -> str:
-    """Give what a picture and its caption share: the name no last suffix, and composed, as macOS decomposes letters."""
+    """Give what a picture and its caption share: the name, no last suffix, composed, as macOS decomposes letters."""
     begin, dot = name.rfind("/") + 1, name.rfind(".")
     return unicodedata.normalize("NFC", name[:dot] if begin < dot < len(name) - 1 else name)
 
 
-def files(folder: Path, max_bytes: int) -> Iterator[SourceFile]:
-    """List every file below `folder`, by name; members of an archive are readable until the next file is asked for."""
-    for path in sorted(paths(folder), key=lambda path: path.relative_to(folder).as_posix()):
+def files(source: Path, max_bytes: int) -> Iterator[SourceFile]:
+    """List every file below `source`, by name, or the members of the archive that it is.
+
+    A member is readable until the next file is asked for.
+    """
+    folder, found = (source, paths(source)) if source.is_dir() else (source.parent, iter([source]))
+    for path in sorted(found, key=lambda path: path.relative_to(folder).as_posix()):
         yield from files_of(path, folder, max_bytes)
 
 
 def files_of(path: Path, folder: Path, max_bytes: int) -> Iterator[SourceFile]:
     """List what one path of the folder holds: itself, or the members of an archive."""
     file = SourceFile(_shown(path.relative_to(folder).as_posix()), partial(_bytes_of, path, max_bytes))
-    if file.is_skipped or not path.name.lower().endswith(ARCHIVES) or not path.is_file():
+    if file.is_skipped or not is_archive(path.name) or not path.is_file():
         yield file
         return
     try:
         yield from _members(path, file.name, max_bytes)
+    except Unusable as refusal:
+        yield SourceFile(file.name, partial(_refuse, refusal.reason, refusal.mend))
     except _BROKEN as error:
         yield SourceFile(file.name, partial(_refuse, f"the archive is broken: {error}", "pack it again"))
+
+
+def is_archive(name: str) -> bool:
+    """Tell by its name what is looked into."""
+    return name.lower().endswith(ARCHIVES)
 
 
 def paths(folder: Path) -> Iterator[Path]:
@@ -117,6 +130,9 @@ def _members(path: Path, name: str, max_bytes: int) -> Iterator[SourceFile]:
                 (entry.filename, partial(pack.open, entry)) for entry in pack.infolist() if not entry.is_dir()
             ]
             yield from _entries(zipped, name, max_bytes)
+    elif path.name.lower().endswith(".parquet"):
+        with import_module("tasks.images.parquet").opened(path) as rows:  # a plan starts sooner without
+            yield from _entries(rows, name, max_bytes)
     else:
         with tarfile.open(path) as tape:
             taped: list[tuple[str, Opened]] = [
@@ -125,7 +141,7 @@ def _members(path: Path, name: str, max_bytes: int) -> Iterator[SourceFile]:
             yield from _entries(taped, name, max_bytes)
 
 
-def _entries(found: list[tuple[str, Opened]], pack: str, max_bytes: int) -> Iterator[SourceFile]:
+def _entries(found: Sequence[tuple[str, Opened]], pack: str, max_bytes: int) -> Iterator[SourceFile]:
     for entry, opened in sorted(found, key=lambda pair: pair[0]):
         parts = [part for part in entry.replace("\\", "/").split("/") if part not in ("", ".", "..")]
         yield SourceFile(_shown("/".join([pack, *parts])), partial(_bytes_in, opened, entry, max_bytes))
@@ -133,7 +149,7 @@ def _entries(found: list[tuple[str, Opened]], pack: str, max_bytes: int) -> Iter
 
 def _bytes_in(opened: Opened, entry: str, max_bytes: int) -> bytes:
     """Read one member, at most `max_bytes` of it, whatever size its header claims."""
-    if entry.lower().endswith(ARCHIVES):
+    if is_archive(entry):
         raise Unusable("it is an archive within an archive", "put it into the folder by itself")
     try:
         with opened() or io.BytesIO() as file:  # a device in a tar has no bytes

@@ -17,7 +17,7 @@ from tasks.planning.count import Count, joined
 from tasks.planning.foreseen import Foreseen
 from tasks.runner import RUNS
 from tasks.stores.entries import Origin, caption_keys
-from tasks.stores.readings import keys, readings
+from tasks.stores.readings import keys, readings, shelf_of
 from tasks.stores.store import Store, opened
 
 
@@ -71,13 +71,14 @@ def _of_embed(foreseen: Foreseen, said: Mapping[str, str], sight: Sight) -> Coun
     """Count the images of which an entry is made; `sure` are those that lack one whatever will be said of them."""
     side, images = sight.params.embed.image_side_px, foreseen.images
     pairs = [
-        Pair(image.id, image.source, said.get(image.id, f"\0 {image.id}"), Path(image.file), side) for image in images
+        Pair(image.id, image.source, said.get(image.id, f"\0 {image.id}"), Path(image.file), side, image.others)
+        for image in images
     ]
     if not pairs:
         return Count(0, 0, foreseen.certainty)
     origin = Origin.of(sight.params, sight.models, sight.root / RUNS, sight.code)
     named = keys(readings(pairs, sight.params), origin)
-    lacking = {name: sight.store(name).missing(some) for name, some in named.items()}
+    lacking = {name: sight.store(shelf_of(name)).missing(some) for name, some in named.items()}
     most = {position for some in lacking.values() for position in some}
     sure = {
         position

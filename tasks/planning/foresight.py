@@ -50,8 +50,14 @@ def foreseen(outlook: Outlook, was: str, params: Params, root: Path) -> Foreseen
     recorded = images_of(outlook.output("ingest"))
     if outlook.is_cached("ingest"):
         return Foreseen(recorded, captions_of(outlook.output("caption")) if outlook.is_cached("caption") else None)
-    found = source_of(outlook.known)
-    source = Source(Path(found.fs_path), kept(was, root), listed(found).files)
-    taken = taken_in(source, recorded, params.ingest)
+    taken = taken_in(_source(source_of(outlook.known), was, root), recorded, params.ingest)
     is_harmless = all(reason.startswith(_HARMLESS) for reason in outlook.rows["ingest"].reasons)
     return taken if is_harmless else replace(taken, certainty=joined(taken.certainty, "about"))
+
+
+def _source(found: Output, was: str, root: Path) -> Source:
+    """Say what the source held and holds; a single archive is a folder of one file."""
+    path, there = Path(found.fs_path), listed(found)
+    if path.is_dir():
+        return Source(path, kept(was, root), there.files)
+    return Source(path.parent, {path.name: was}, {path.name: str(there.hash_info.value)})

@@ -11,17 +11,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tasks.images.caption_text import written
+from tasks.images import sidecar
 from tasks.images.metadata import is_table, lines
 from tasks.images.picture import Limits, Unusable, decoded
 from tasks.images.rows import ImageRow
-from tasks.images.source import ARCHIVES, SourceFile, stem
+from tasks.images.source import SourceFile, is_archive, stem
 from tasks.planning.count import Certainty
 from tasks.planning.foreseen import Foreseen
 from tasks.sections import Ingest
 
 Files = Mapping[str, str]
 """Digests by name, as DVC lists a folder."""
+Texts = tuple[str, ...]
 _FEW, _FEW_BYTES = 16, 8_000_000
 """New pictures are looked at up to so many, and so many bytes of them: a plan takes no two seconds."""
 
@@ -41,13 +42,13 @@ def taken_in(source: Source, recorded: Sequence[ImageRow], settings: Ingest) -> 
     old = {name: new[name] for name in by_name.keys() & new.keys()} if source.old is None else _used(source.old)
     old = old if recorded else {}
     was = {digest: by_name[name] for name, digest in old.items() if name in by_name}
-    caption = _captions(source.folder, old, new, settings)
-    kept = [replace(was[one], source=name, caption=caption(name, was[one])) for name, one in new.items() if one in was]
+    captions = _captions(source.folder, old, new, settings)
+    kept = [replace(was[one], source=name).worded(captions(name, was[one])) for name, one in new.items() if one in was]
     kept += [image for image in recorded if _pack(image.source) in new]
     known = set(old.values())
     names = [name for name, digest in new.items() if digest not in known and _is_picture(name)]
     seen = _looked_at(names, source.folder, settings)
-    fresh = [_fresh(seen[name], name, caption(name, None)) for name in names if seen[name]]
+    fresh = [_fresh(seen[name], name, captions(name, None)) for name in names if seen[name]]
     is_known = source.old is not None or not recorded
     certainty = _certainty(Source(source.folder, old, new), by_name, fresh, settings) if is_known else "about"
     return Foreseen(_told_apart([*kept, *fresh]), None, certainty)
@@ -58,7 +59,7 @@ def _told_apart(images: Sequence[ImageRow]) -> tuple[ImageRow, ...]:
     first: dict[str, ImageRow] = {}
     for image in sorted(images, key=lambda image: image.source):
         earlier = first.setdefault(image.id, image)
-        first[image.id] = replace(earlier, caption=earlier.caption or image.caption)
+        first[image.id] = earlier.worded(earlier.captions or image.captions)
     return tuple(first.values())
 
 
@@ -69,43 +70,53 @@ def _certainty(
     old, new = source.old or {}, source.new
     changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
     are_aside = any(_is_picture(name) and name not in by_name for name in old)
-    if any(_is_packed(name) for name in changed) or (are_aside and changed & old.keys()):
+    if any(is_archive(name) for name in changed) or (are_aside and changed & old.keys()):
         return "about"
     is_drop = settings.near_duplicates == "drop" and bool(changed)
     return "at most" if is_drop or any(image.id.startswith("?") for image in fresh) else "exactly"
 
 
-def _captions(folder: Path, old: Files, new: Files, settings: Ingest) -> Callable[[str, ImageRow | None], str | None]:
-    """Give a function that says the caption of a picture: as it was, or as it stands beside it or in a table."""
-    before, beside = ({stem(name): name for name in files if name.endswith(".txt")} for files in (old, new))
+def _captions(folder: Path, old: Files, new: Files, settings: Ingest) -> Callable[[str, ImageRow | None], Texts]:
+    """Give a function that says the captions of a picture: as they were, or as they stand beside it or in a table."""
+    before, beside = _sidecars(old), _sidecars(new)
     tables = {name: digest for name, digest in new.items() if is_table(name)}
     is_told_anew = tables != {name: digest for name, digest in old.items() if is_table(name)}
-    told = {key: text for name in sorted(tables, reverse=True) for key, text in _table(folder, name, settings)}
+    told = {key: texts for name in sorted(tables, reverse=True) for key, texts in _table(folder, name, settings)}
 
-    def caption(name: str, was: ImageRow | None) -> str | None:
-        text, earlier = beside.get(stem(name), ""), before.get(stem(name), "")
-        if was and was.source == name and old.get(earlier) == new.get(text) and not is_told_anew:
-            return was.caption
-        return (_text(folder / text, settings) if text else told.get(stem(name))) or None
+    def captions(name: str, was: ImageRow | None) -> Texts:
+        sidecars, earlier = beside.get(stem(name), {}), before.get(stem(name), {})
+        if was and was.source == name and sidecars == earlier and not is_told_anew:
+            return was.captions
+        found = (_texts(folder / name, settings) for name in sorted(sidecars))
+        return next(filter(None, found), told.get(stem(name), ()))
 
-    return caption
+    return captions
 
 
-def _text(path: Path, settings: Ingest) -> str:
-    """Read a caption; "" for one that will be set aside."""
+def _sidecars(files: Files) -> dict[str, dict[str, str]]:
+    """Gather the captions that lie beside each picture, with their digests."""
+    found: dict[str, dict[str, str]] = {}
+    for name, digest in files.items():
+        if sidecar.is_sidecar(name):
+            found.setdefault(stem(name), {})[name] = digest
+    return found
+
+
+def _texts(path: Path, settings: Ingest) -> Texts:
+    """Read captions; none where they will be set aside."""
     try:
-        return written(path.read_bytes(), settings.max_caption_characters)
+        return sidecar.captions(path.name, path.read_bytes(), settings)
     except Unusable:
-        return ""
+        return ()
 
 
-def _table(folder: Path, name: str, settings: Ingest) -> Iterator[tuple[str, str]]:
+def _table(folder: Path, name: str, settings: Ingest) -> Iterator[tuple[str, Texts]]:
     """Read what pictures a table names, and their captions, leaving out what will be set aside."""
     with suppress(Unusable):
-        for line in lines(name, (folder / name).read_bytes()):
+        for line in lines(name, (folder / name).read_bytes(), folder):
             with suppress(Unusable):
-                picture, text = line.caption(settings.max_caption_characters)
-                yield stem(picture), text
+                picture, texts = line.captions(settings.max_caption_characters)
+                yield stem(picture), texts
 
 
 def _looked_at(names: Sequence[str], folder: Path, settings: Ingest) -> dict[str, str]:
@@ -124,8 +135,8 @@ def _id(path: Path, limits: Limits) -> str:
         return ""
 
 
-def _fresh(name_of_pixels: str, source: str, caption: str | None) -> ImageRow:
-    return ImageRow(name_of_pixels, "", source, "", 0, 0, "", "", (), caption)
+def _fresh(name_of_pixels: str, source: str, captions: Texts) -> ImageRow:
+    return ImageRow(name_of_pixels, "", source, "", 0, 0, "", "", (), None).worded(captions)
 
 
 def _used(files: Files) -> dict[str, str]:
@@ -133,14 +144,10 @@ def _used(files: Files) -> dict[str, str]:
     return {name: digest for name, digest in files.items() if not SourceFile(name, bytes).is_skipped}
 
 
-def _is_packed(name: str) -> bool:
-    return name.lower().endswith(ARCHIVES)
-
-
 def _is_picture(name: str) -> bool:
-    return not (name.lower().endswith(".txt") or _is_packed(name) or is_table(name))
+    return not (sidecar.is_sidecar(name) or is_archive(name) or is_table(name))
 
 
 def _pack(source: str) -> str:
     """Name the archive that holds a picture, "" where none does."""
-    return next((str(path) for path in PurePosixPath(source).parents if _is_packed(path.name)), "")
+    return next((str(path) for path in PurePosixPath(source).parents if is_archive(path.name)), "")

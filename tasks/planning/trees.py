@@ -15,6 +15,7 @@ from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
 
 from tasks.folders import read_json, write_json
+from tasks.images.sidecar import is_sidecar
 
 TREES = Path("runs/trees")
 Files = Mapping[str, str]
@@ -49,7 +50,7 @@ def difference(old: Files, new: Files) -> str:
     kinds: dict[str, Counter[str]] = {}
     for sign, names in signs.items():
         for name in names:
-            kinds.setdefault("captions" if name.endswith(".txt") else "images", Counter())[sign] += 1
+            kinds.setdefault("captions" if is_sidecar(name) else "images", Counter())[sign] += 1
     return ", ".join(_counted(kind, counts) for kind, counts in sorted(kinds.items(), reverse=True))
 
 

@@ -6,6 +6,7 @@ The keys of entries name this code and all that it reaches: change it, and they 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from PIL.Image import Image
 from safetensors.torch import load, save
@@ -22,9 +23,16 @@ Make = Callable[[Encoder, Sequence[Shown]], list[bytes]]
 
 def assembled(pair: Pair, entries: Mapping[str, bytes]) -> Example:
     """Join the entries of one image into what training reads."""
-    student, teacher = (Context(**load(entries[role])) for role in ("student", "teacher"))
-    plain = Context(**load(entries["plain"])) if "plain" in entries else None
-    return Example(pair.id, student, teacher, load(entries["latents"])["latents"], plain)
+    endings = ["", *(f".{number}" for number in range(1, 1 + len(pair.others)))]
+    first, *others = (_worded(pair.id, entries, ending) for ending in endings)
+    return replace(first, others=tuple(others))
+
+
+def _worded(name: str, entries: Mapping[str, bytes], ending: str) -> Example:
+    """Join the latents with the contexts for one of the captions."""
+    student, teacher = (Context(**load(entries[role + ending])) for role in ("student", "teacher"))
+    plain = Context(**load(entries["plain" + ending])) if "plain" + ending in entries else None
+    return Example(name, student, teacher, load(entries["latents"])["latents"], plain)
 
 
 def shown(kind: str, pair: Pair) -> Shown:

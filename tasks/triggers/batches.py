@@ -12,17 +12,17 @@ from pathlib import Path, PurePosixPath
 
 from tasks.folders import staged_folder, staged_name, write_bytes
 from tasks.images.picture import Unusable
+from tasks.images.sidecar import SUFFIXES
 from tasks.images.source import paths
 from tasks.triggers.events import Arrived
 from tasks.triggers.inbox import Inbox
 from tasks.triggers.sources.source import Changed
-from tasks.triggers.validation import CAPTION_SUFFIX
 
 
 def stage(inbox: Inbox, images: Iterable[Arrived], batch: Path) -> frozenset[str] | None:
     """Copy the files of `images` and the captions that are new; gives their names, None where one changed meanwhile."""
     names = frozenset(image.file for image in images) | inbox.new_captions()
-    names |= {caption for name in names if (caption := _caption(name)) in inbox.looked}
+    names |= {caption for name in names for caption in _captions(name) if caption in inbox.looked}
     with staged_folder(batch) as folder:
         is_whole = all(_copied(inbox, name, folder) for name in sorted(names))
     if is_whole:
@@ -47,8 +47,8 @@ def admit(batches: Path, source: Path) -> int:
     return count
 
 
-def _caption(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(CAPTION_SUFFIX))
+def _captions(name: str) -> list[str]:
+    return [str(PurePosixPath(name).with_suffix(suffix)) for suffix in SUFFIXES]
 
 
 def _copied(inbox: Inbox, name: str, folder: Path) -> bool:

@@ -16,11 +16,12 @@ from pathlib import Path
 from tasks.folders import read_json, write_json
 from tasks.images.blocked import BlockList, blocked
 from tasks.images.picture import Unusable
+from tasks.images.sidecar import is_sidecar
 from tasks.pipeline import PLACES
 from tasks.sections import Ingest
 from tasks.triggers.events import Arrived, Event, Refused, Withdrawn
 from tasks.triggers.sources.source import Changed, Source
-from tasks.triggers.validation import CAPTION_SUFFIX, validated
+from tasks.triggers.validation import validated
 
 SETTLED_FOR_S = 5.0
 _BLOCKED = Path(PLACES["blocked"])
@@ -81,7 +82,7 @@ class Inbox:
     def new_captions(self) -> frozenset[str]:
         """Name the captions that no batch holds as they are now."""
         found = (name for name, looked in self.looked.items() if not looked.is_staged)
-        return frozenset(name for name in found if name.lower().endswith(CAPTION_SUFFIX))
+        return frozenset(name for name in found if is_sidecar(name))
 
     def remember(self) -> None:
         """Write down what was looked into."""

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tasks.images.blocked import BlockList
 from tasks.images.picture import Limits, Unusable, decoded
+from tasks.images.sidecar import is_sidecar
 from tasks.images.source import SourceFile, files_of
 from tasks.sections import Ingest
 from tasks.triggers.events import Arrived, Event, Refused
 
-CAPTION_SUFFIX = ".txt"
 _TAR_END = bytes(1024)
 
 
@@ -25,7 +25,7 @@ def validated(path: Path, folder: Path, settings: Ingest, blocked: BlockList, no
         yield Refused(at=now, file=named(path, folder), reason="the archive has no end: its upload stopped, or goes on")
         return
     for file in files_of(path, folder, int(settings.max_megabytes * 1e6)):
-        if not file.is_skipped and not file.name.lower().endswith(CAPTION_SUFFIX):
+        if not file.is_skipped and not is_sidecar(file.name):
             yield _judged(file, named(path, folder), settings, blocked, now)
 
 

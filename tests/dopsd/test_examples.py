@@ -1,12 +1,13 @@
 """What is learnt from, and in which order."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from dopsd.examples import Example, Examples, read_example, save_example
 from dopsd.family import Context
@@ -26,6 +27,48 @@ def test_an_entry_is_a_round_trip(examples: Examples, tmp_path: Path) -> None:
         assert (again.teacher.reference is None) == (example.teacher.reference is None)
         assert (again.plain is None) == (example.plain is None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e0.safetensors", "e1.safetensors"]
+
+
+def test_an_entry_of_several_captions_is_a_round_trip_and_holds_the_picture_once(
+    examples: Examples, tmp_path: Path
+) -> None:
+    first = replace(examples.rows[0], teacher=Context(torch.ones(3, 32), reference=torch.zeros(4, 6, 6)))
+    example = replace(first, others=(_reworded(first, 1), _reworded(first, 2)))
+    save_example(example, tmp_path / "e0.safetensors")
+    assert len(load_file(tmp_path / "e0.safetensors")) == 2 + 2 * 3
+    again = read_example(tmp_path / "e0.safetensors")
+    assert len(again.others) == 2
+    for row, other in zip((again, *again.others), (example, *example.others), strict=True):
+        assert torch.equal(row.student.tokens, other.student.tokens)
+        assert torch.equal(row.teacher.tokens, other.teacher.tokens)
+        assert row.latents is again.latents and row.teacher.reference is again.teacher.reference
+
+
+def test_a_caption_that_the_teacher_does_not_read_is_a_foreign_file(tmp_path: Path) -> None:
+    save_file(
+        {name: torch.zeros(1) for name in ("student", "teacher", "latents", "student.1")}, tmp_path / "a.safetensors"
+    )
+    with pytest.raises(ValueError, match=r"an example holds .*'teacher\.1'"):
+        read_example(tmp_path / "a.safetensors")
+
+
+def test_of_several_captions_each_row_draws_one_by_seed_and_position_alone(examples: Examples) -> None:
+    several = Examples(
+        tuple(replace(row, others=(_reworded(row, 1), _reworded(row, 2))) for row in examples), "several"
+    )
+
+    def drawn(seed: int, steps: Sequence[int]) -> list[list[tuple[str, float]]]:
+        return [[(row.id, row.student.tokens.mean().item()) for row in several.batch(step, 4, seed)] for step in steps]
+
+    order = drawn(0, range(150))
+    images = [[row.id for row in examples.batch(step, 4, 0)] for step in range(150)]
+    assert [[name for name, _ in batch] for batch in order] == images
+    assert drawn(0, [149, 7]) == [order[149], order[7]]
+    assert drawn(1, range(150)) != order
+    times = Counter(row for batch in order for row in batch)
+    assert len(times) == 15
+    assert max(abs(count - 40) for count in times.values()) < 4 * (120 * 1 / 3 * 2 / 3) ** 0.5
+    assert any(len({words for _, words in batch}) > 1 for batch in order)
 
 
 def test_the_digest_follows_the_content(examples: Examples, tmp_path: Path) -> None:
@@ -92,6 +135,11 @@ def test_one_more_image_changes_one_other_pairing() -> None:
     ids = [f"image-{n}" for n in range(10)]
     before, after = partners(ids, 0), partners([*ids, "new"], 0)
     assert sum(before[name] != after[name] for name in ids) == 1
+
+
+def _reworded(row: Example, number: int) -> Example:
+    tokens = torch.full((2 + number, 32), float(number))
+    return replace(row, student=Context(tokens), teacher=Context(tokens + 1, row.teacher.reference))
 
 
 def _wide(row: Example, number: int) -> Example:

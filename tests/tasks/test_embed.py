@@ -1,5 +1,6 @@
 """Each image is computed once, whatever the order, the batch or the accident."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from workspace import MODELS, Workspace
 
+from dopsd.examples import Examples
 from tasks import embed
 from tasks.folders import sha256_of_folder
 from tasks.images.dataset import Pair
@@ -68,6 +70,19 @@ def test_an_edited_caption_costs_two_contexts_and_no_latents(captioned: Workspac
     captioned.run("ingest", "caption")
     assert embedded(captioned)[0] == {"computed": 1, "reused": 4, "damaged": 0}
     assert [len(entries(captioned, kind)) for kind in ("student", "teacher", "latents")] == [6, 6, 5]
+
+
+def test_each_of_several_captions_costs_two_contexts_once(captioned: Workspace) -> None:
+    embedded(captioned)
+    path = next((captioned.root / "photos").glob("*.txt"))
+    said = path.read_text()
+    path.with_suffix(".json").write_text(json.dumps({"text": [said, "[V] in other words", "[V] again"]}))
+    path.unlink()
+    captioned.run("ingest", "caption")
+    assert embedded(captioned)[0] == {"computed": 1, "reused": 4, "damaged": 0}
+    assert [len(entries(captioned, kind)) for kind in ("student", "teacher", "latents")] == [7, 7, 5]
+    (row,) = (row for row in Examples.read(captioned.root / "data/embeddings/entries") if row.others)
+    assert len({len(one.student.tokens) for one in (row, *row.others)}) > 1
 
 
 def test_a_removed_image_costs_nothing(captioned: Workspace) -> None:

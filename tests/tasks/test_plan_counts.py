@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import pyarrow
 import pytest
 import torch
 from PIL import Image
+from pyarrow import parquet
 
 from dopsd.family import Context
 from tasks import caption, embed, ingest
@@ -171,6 +173,7 @@ CHANGES: Mapping[str, tuple[Callable[[World], None], Count | None, Count | None]
     "a caption edited": (writes("photos/1.txt", "another [V]"), Count(0, 3), Count(1, 5)),
     "a caption added": (writes("photos/5.txt", "a new [V]"), Count(0, 2), Count(1, 5)),
     "a table of captions": (writes("photos/metadata.jsonl", TABLE), Count(0, 2), Count(1, 5)),
+    "two captions as JSON": (writes("photos/5.json", '{"text": ["[V] so", "[V] or so"]}'), Count(0, 2), Count(1, 5)),
     "a caption removed": (removes("photos/1.txt"), Count(1, 3), Count(1, 5, "at most")),
     "a caption that cannot be used": (writes("photos/1.txt", "\0"), Count(1, 3), Count(1, 5, "at most")),
     "a file that is no image": (writes("photos/x.png", "x"), Count(0, 3), Count(0, 6)),
@@ -195,6 +198,18 @@ def test_what_the_plan_says_of_images_is_what_is_computed(world: World, change: 
     make(world)
     assert keeps_its_promise(world) == {"caption": captions, "embed": embeddings}
     assert plan(world.root, counts=True).is_idle
+
+
+def test_a_shard_by_itself_is_a_source(world: World) -> None:
+    pictures = [(world.root / f"photos/{number}.png").read_bytes() for number in range(6)]
+    world.workspace.change("ingest.source", "shard.parquet")
+    for count in (4, 6):
+        cells = [{"bytes": picture, "path": None} for picture in pictures[:count]]
+        texts = [f"[V] number {number}" for number in range(count)]
+        parquet.write_table(pyarrow.table({"image": cells, "text": texts}), world.root / "shard.parquet")
+        promised = keeps_its_promise(world)["embed"]
+        assert promised is not None and promised.certainty == "about"
+        assert plan(world.root, counts=True).is_idle
 
 
 def test_after_one_change_another_is_promised_as_truly(world: World) -> None:
