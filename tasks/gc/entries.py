@@ -6,7 +6,7 @@ An entry is named by the digest of all that makes it. So the question is which e
 look for today; what only older code or another model asked for is as good as gone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
