@@ -11,6 +11,7 @@ from typing import Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
@@ -20,7 +21,9 @@ from flows.budget import Budget
 from flows.choices import choose
 from flows.continual_tuning import ended, turns
 from flows.flown import flown
+from flows.machine import QUEUES
 from flows.summary import Outcome
+from tasks.devices.job import PRIORITY, refuse_too_small_a_host
 from tasks.params import PARAMS_FILE, load
 from tasks.planning.selection import Selection
 from tasks.runner import sources
@@ -66,10 +69,12 @@ def deployed(
         asked_by: The run of a trigger that `dopsd trigger watch` looks for; a version says that this started it.
     """
     os.environ.setdefault(TRIGGER, asked_by or f"the deployment, run {flow_run.name}")
+    _keep_rank()
     if shadow:
         os.environ[SHADOW] = "yes"
     root, spent = Path(), Budget.of(budget)
     choose(root, project=project, family=family, dataset=dataset, method=method)
+    refuse_too_small_a_host(selection.chosen, load(root))
     _fetch(root)
     with progress(len(selection.upstream) + len(selection.chosen)) as heard:
         fly = partial(turns, selection, spent, accept_weak_teacher=accept_weak_teacher, heard=heard)
@@ -80,6 +85,14 @@ def deployed(
     if summary.is_joined and state.is_completed():
         return Completed(name="Joined", message="another run did the same", data=summary.outcomes)
     return state
+
+
+def _keep_rank() -> None:
+    """Let this run go before others on the GPUs of its host, too, as the queue that it came by does in Prefect."""
+    context = FlowRunContext.get()
+    queue = context.flow_run.work_queue_name if context and context.flow_run else None
+    if queue in QUEUES:
+        os.environ.setdefault(PRIORITY, queue)
 
 
 def _fetch(root: Path) -> None:

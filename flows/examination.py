@@ -16,7 +16,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from flows.installed import Finding, installed, lock, requirements
-from flows.serving import count_gpus, running
+from flows.serving import running
+from tasks.devices.host import DEVICES, devices
 from tasks.environment import MLFLOW_STORE
 from tasks.folders import read_json
 from tasks.params import load
@@ -123,8 +124,13 @@ def triggers(root: Path) -> Finding:
 
 
 def gpu(_: Path) -> Finding:
-    """Look whether torch can use the GPUs that the machine has."""
-    count, torch = count_gpus(), installed("torch") or "missing"
+    """Look whether torch can use the GPUs that the machine has; what DOPSD_DEVICES says need not be one."""
+    try:
+        count, torch = len(devices()), installed("torch") or "missing"
+    except ValueError as mistake:
+        return Finding("bad", str(mistake))
+    if DEVICES in os.environ:
+        return Finding("good", f"{DEVICES} says {count} devices")
     if not count:
         return Finding("good", "no GPU: the tiny models need none, others are very slow")
     if torch.endswith("+cpu"):

@@ -8,10 +8,12 @@ the mlflow.db of this folder, or what PREFECT_SERVER_DATABASE_CONNECTION_URL and
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.service import Service
+from tasks.devices.place import Priority
 from tasks.environment import MLFLOW_STORE
 
 MLFLOW_PAGE = "DOPSD_MLFLOW_PAGE"
@@ -19,6 +21,8 @@ MLFLOW_PAGE = "DOPSD_MLFLOW_PAGE"
 
 HOST = "127.0.0.1"
 POOLS = ("cpu", "gpu")
+QUEUES: Mapping[Priority, int] = {"urgent": 1, "normal": 2, "background": 4}
+"""The queues of each pool, and when each has its turn; Prefect's own, "default", is third then."""
 _CPU_RUNS = 2
 
 
@@ -66,23 +70,18 @@ class Machine:
         )
 
     def workers(self) -> tuple[Service, ...]:
-        """List the workers; each GPU has one that sees no other GPU and takes one run at a time."""
-        gpus = [
-            self._worker("gpu", str(number), 1, {"CUDA_VISIBLE_DEVICES": str(number)}) for number in range(self.gpus)
-        ]
-        return (self._worker("cpu", "0", _CPU_RUNS, {}), *(gpus or [self._worker("gpu", "none", 1, {})]))
+        """List the workers; there is one a GPU, and which one a run computes on is leased to each stage in its turn."""
+        gpus = [self._worker("gpu", str(number), 1) for number in range(self.gpus)]
+        return (self._worker("cpu", "0", _CPU_RUNS), *(gpus or [self._worker("gpu", "none", 1)]))
 
-    def _worker(self, pool: str, name: str, limit: int, device: dict[str, str]) -> Service:
+    def _worker(self, pool: str, name: str, limit: int) -> Service:
         return Service(
             f"worker-{pool}-{name}",
             (
                 "prefect", "worker", "start", "--type", "process", "--pool", pool, "--limit", str(limit),
                 "--name", worker_name(pool, name),
             ),
-            {
-                "PREFECT_API_URL": self.api, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", MLFLOW_PAGE: self.mlflow,
-                **device,
-            },
+            {"PREFECT_API_URL": self.api, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", MLFLOW_PAGE: self.mlflow},
         )  # fmt: skip
 
 

@@ -23,19 +23,22 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from flows.deployments import FILE, check
-from flows.machine import POOLS
+from flows.machine import POOLS, QUEUES
 
 _UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
 def make_pools() -> None:
-    """Make the pools that are not there."""
+    """Make the pools that are not there, and the queues in them."""
     with get_client(sync_client=True) as server:
         for pool in POOLS:
             try:
                 server.read_work_pool(pool)
             except ObjectNotFound:
                 server.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+            there = {queue.name for queue in server.read_work_queues(work_pool_name=pool)}
+            for name in [name for name in QUEUES if name not in there]:
+                server.create_work_queue(name, work_pool_name=pool, priority=QUEUES[name])
 
 
 def bury(alive: Collection[int], served: Collection[str]) -> list[str]:

@@ -20,11 +20,13 @@ from flows.mistakes import mistakes_told, told
 from flows.options import ROOT, AsJson, Force, From, Only, Until
 from flows.summary import Outcome, Summary
 from tasks import weak_teacher
+from tasks.devices.job import refuse_too_small_a_host
 from tasks.override import override
 from tasks.params import PARAMS_FILE, load
-from tasks.pipeline import PLACES
+from tasks.pipeline import PLACES, stage
 from tasks.planning.code_record import refresh
 from tasks.planning.plan import Plan, plan
+from tasks.planning.row import Decision
 from tasks.planning.selection import STALE_EXIT_CODE, Selection
 from tasks.runner import only_writer, sources
 from tasks.versions.shadow import SHADOW
@@ -58,6 +60,8 @@ def run(
         selection = Selection(first, until, only, tuple(force or ()), accept_stale)
         found = plan(ROOT, selection, remembers=True)
         _refuse_stale(found, selection)
+        to_do = [stage(row.name) for row in found.rows if row.decision is not Decision.CACHED]
+        refuse_too_small_a_host(to_do, load(ROOT))
         _warn(found)
         if found.is_idle:
             if not found.is_code_recorded:

@@ -8,9 +8,7 @@ died meanwhile.
 
 import importlib
 import os
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -27,6 +25,7 @@ from flows import service
 from flows.machine import HOST, Machine
 from flows.mistakes import mistakes_told, told
 from flows.service import Service
+from tasks.devices.host import devices
 from tasks.folders import read_json, write_json
 from tasks.lock import held_if_free
 from tasks.runner import RUNS
@@ -47,7 +46,7 @@ def up(
     with mistakes_told(), held_if_free(SERVICES / "up.lock") as is_ours:
         if not is_ours:
             raise BlockingIOError("another `dopsd up` or `dopsd down` is at work here: wait for it")
-        machine = Machine(prefect_port, mlflow_port, count_gpus() if gpus < 0 else gpus)
+        machine = Machine(prefect_port, mlflow_port, len(devices()) if gpus < 0 else gpus)
         _refuse_to_move(machine)
         write_json(SERVICES / MACHINE, asdict(machine))
         _start(machine.servers(root))
@@ -93,14 +92,6 @@ def running(root: Path) -> Machine | None:
     """Say what was started in a folder."""
     path = root / SERVICES / MACHINE
     return Machine(**read_json(path)) if path.is_file() else None
-
-
-def count_gpus() -> int:
-    """Count the GPUs of this machine, without waking one."""
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
 
 
 def _refuse_to_move(machine: Machine) -> None:

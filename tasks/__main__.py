@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks import params, passing, runner, weak_teacher
+from tasks.devices.job import devices_for
 from tasks.environment import settle
 from tasks.pipeline import PLACES, STAGES, stage
 from tasks.process import end_with_starter
@@ -53,10 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, root: Path) -> None:
-    """Run a stage, and note how it ended: DVC passes on that it failed, and not why."""
+    """Run a stage on the device that it needs, and note how it ended: DVC passes on that it failed, and not why."""
     state = root / runner.RUNS / name
     try:
-        runner.run(stage(name), root)
+        with devices_for(stage(name), params.load(root)):
+            runner.run(stage(name), root)
     except BaseException as failure:
         passing.note(state, failure)
         raise

@@ -32,12 +32,12 @@ def held(path: Path, what: str = "", *, is_shared: bool = False) -> Iterator[Non
 
 
 @contextmanager
-def held_if_free(path: Path) -> Iterator[bool]:
-    """Hold the lock `path` if nobody does; tells whether we hold it."""
+def held_if_free(path: Path, note: str = "") -> Iterator[bool]:
+    """Hold the lock `path` if nobody does; tells whether we hold it. `note` stands there instead of our number."""
     with _opened(path) as file:
         is_ours = _taken(file)
         if is_ours:
-            _sign(file)
+            _sign(file, note)
         yield is_ours
 
 
@@ -55,7 +55,7 @@ def _taken(file: IO[str], how: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _sign(file: IO[str]) -> None:
+def _sign(file: IO[str], note: str = "") -> None:
     file.truncate(0)
-    file.write(str(os.getpid()))
+    file.write(note or str(os.getpid()))
     file.flush()

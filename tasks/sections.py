@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from dopsd.recipe import JUDGED, Evaluation, Margins
+from tasks.pipeline import STAGES
 
 
 class _Section(BaseModel):
@@ -121,6 +122,23 @@ class Register(_Section):
 
     model: str = Field("dopsd", pattern=r"^[\w.-]+$")
     margins: Margins = Margins()
+
+
+class Machine(_Section):
+    """What stages want of the machine that they run on; nothing that they make depends on it.
+
+    `memory_gib` says, a stage, how much memory its GPU must have: the smallest that fits is taken.
+    """
+
+    memory_gib: Mapping[str, PositiveFloat] = {}
+
+    @field_validator("memory_gib")
+    @classmethod
+    def _are_stages(cls, said: Mapping[str, float]) -> Mapping[str, float]:
+        names = [row.name for row in STAGES if row.needs == "gpu"]
+        if unknown := sorted(said.keys() - set(names)):
+            raise ValueError(f"{unknown[0]} is no stage that needs a GPU; there are {', '.join(names)}")
+        return said
 
 
 class Compare(_Section):

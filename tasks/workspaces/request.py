@@ -2,7 +2,8 @@
 
 >>> digest(Path(), Selection(first="train"), accept_weak_teacher=False)
 
-Two folders with the same code, params and inputs ask for the same thing; where they lie does not count.
+Two folders with the same code, params and inputs ask for the same thing; where they lie does not count, nor what they
+want of the machine: whoever asks for more memory goes on from what there is.
 """
 
 from dataclasses import asdict
@@ -26,7 +27,7 @@ def digest(root: Path, selection: Selection, *, accept_weak_teacher: bool) -> st
             "selection": asdict(selection),
             "accept_weak_teacher": accept_weak_teacher,
             "is_shadow": is_shadow(),
-            "params": resolved(load(root)),
+            "params": {name: said for name, said in resolved(load(root)).items() if name != "machine"},
             "code": fingerprint.as_json(fingerprint.of(root)),
             "inputs": _inputs(root),
         }

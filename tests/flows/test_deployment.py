@@ -4,7 +4,6 @@ import os
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +16,11 @@ from flows import deployed
 from flows.artifacts import leave, progress
 from flows.asking import ASKED_BY, EVENT, TRIGGER
 from flows.machine import MLFLOW_PAGE
+from flows.provision import make_pools
 from flows.summary import Outcome, Summary
+from tasks.params import parse
 from tasks.versions import lineage
+from tests.fake_workspace import PARAMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +47,17 @@ def test_the_event_of_a_trigger_starts_the_run_that_it_looks_for() -> None:
     assert ASKED_BY in signature(flow.fn).parameters
 
 
+def test_runs_have_their_turn_by_the_queue_that_they_are_in(prefect: str) -> None:
+    for _ in range(2):  # `dopsd up` comes again and again
+        make_pools()
+    with get_client(sync_client=True) as server:
+        toy = server.create_deployment(server.create_flow_from_name("toy"), "toy", work_pool_name="gpu")
+        for queue in ("background", "default", "normal", "urgent"):
+            server.create_flow_run_from_deployment(toy, name=queue, work_queue_name=queue)
+        waiting = server.get_scheduled_flow_runs_for_work_pool("gpu")
+    assert [row.flow_run.name for row in waiting] == ["urgent", "normal", "default", "background"]
+
+
 def test_no_schedule_is_active_before_a_person_wants_it() -> None:
     said = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text()))
     assert [schedule.active for row in said.deployments for schedule in row.schedules or []] == [False]
@@ -68,8 +81,7 @@ def test_a_worker_tells_the_stages_what_started_their_run(
         found.append(os.environ[lineage.TRIGGER])
         return Summary([Outcome("register", "cached", 0.0)], None, None)
 
-    said_by_params = SimpleNamespace(train=SimpleNamespace(parent="base"), register=SimpleNamespace(model="anime"))
-    monkeypatch.setattr(deployed, "load", lambda _: said_by_params)
+    monkeypatch.setattr(deployed, "load", lambda _: parse(PARAMS))
     monkeypatch.setattr(deployed, "sources", lambda *_: None)
     monkeypatch.setattr(deployed, "flown", flown)
     deployed.deployed(asked_by=asked_by, return_state=True)

@@ -120,13 +120,15 @@ def test_a_trigger_whose_source_is_gone_is_found(root: Path) -> None:
 
 def test_gpus_that_torch_cannot_use_are_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "bin").mkdir()
-    (root / "bin/nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: H100 (UUID: a)'\necho 'GPU 1: H100 (UUID: b)'\n")
+    (root / "bin/nvidia-smi").write_text("#!/bin/sh\necho '0, GPU-a, 81559'\necho '1, GPU-b, 81559'\n")
     (root / "bin/nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setattr(examination, "installed", lambda name: "2.13.0+cpu")
     assert found("gpu", root)[0] == "bad"
     monkeypatch.setattr(examination, "installed", lambda name: "2.13.0")
     assert found("gpu", root) == ("good", "2 GPUs, torch 2.13.0")
+    monkeypatch.setenv("DOPSD_DEVICES", "fake")
+    assert found("gpu", root)[0] == "bad"
 
 
 def test_what_stops_a_run_ends_with_exit_code_1(root: Path) -> None:

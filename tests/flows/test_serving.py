@@ -27,13 +27,16 @@ FLOW = '''
 import os, time
 from pathlib import Path
 from prefect import flow
+from tasks.devices.job import seen
+from tasks.devices.lease import Need
 
 @flow(name="toy")
 def toy(asked_by: str = "", seconds: float = 0) -> None:
-    """Write down who asked, and take a while."""
-    with (Path(__file__).parent / "ran.txt").open("a") as file:
-        file.write(f"{asked_by} {os.environ['CUDA_VISIBLE_DEVICES']}\\n")
-    time.sleep(seconds)
+    """Write down who asked, and hold a device for a while."""
+    with seen(Need("toy")):
+        with (Path(__file__).parent / "ran.txt").open("a") as file:
+            file.write(f"{asked_by} {os.environ['CUDA_VISIBLE_DEVICES']}\\n")
+        time.sleep(seconds)
 '''
 DEPLOYMENTS = """
 deployments:
@@ -137,7 +140,8 @@ def environment(root: Path) -> dict[str, str]:
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "DOPSD_PREFECT_PORT": free_port(),
         "DOPSD_MLFLOW_PORT": free_port(),
-        "DOPSD_GPUS": "1",
+        "DOPSD_DEVICES": "fake:24",
+        "DOPSD_LEASES": str(root / "leases"),
     }
 
 
@@ -206,7 +210,7 @@ def new_images_start_a_run(box: Box, command: str) -> None:
     (ended,) = (event for event in box.events() if isinstance(event, Ended))
     (refused,) = (event for event in box.events() if isinstance(event, Refused))
     assert (len(fired.images), ended.outcome, refused.file) == (2, "completed", "broken.png")
-    assert set(box.ran()) == {f"{fired.run} 0"}
+    assert set(box.ran()) == {f"{fired.run} fake"}
     admitted = {path.name for path in (box.root / "photos/new-images").iterdir()}
     assert admitted == {"star-01.png", "star-01.txt", "star-02.png"}
     found = box.ask("events/filter", filter={"event": {"name": ["dopsd.images-ready"]}})["events"]
@@ -217,7 +221,7 @@ def new_images_start_a_run(box: Box, command: str) -> None:
 
 def a_run_whose_processes_are_killed(box: Box) -> str:
     run = box.start("lost", 600)
-    until(lambda: "lost 0" in box.ran())
+    until(lambda: "lost fake" in box.ran())
     for process in reversed(service.processes("worker-gpu-0", box.root / SERVICES)):
         with suppress(psutil.NoSuchProcess):
             process.kill()

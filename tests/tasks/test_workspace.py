@@ -86,6 +86,9 @@ def test_two_at_once_have_a_folder_each_and_ask_for_the_same(home: FakeWorkspace
         assert one != other
         keys = {digest(root, Selection(), accept_weak_teacher=False) for root in (one, other, home.root)}
         assert len(keys) == 1
+        with (one / "params.yaml").open("a") as params:
+            params.write("machine: {memory_gib: {train: 40}}\n")
+        assert digest(one, Selection(), accept_weak_teacher=False) in keys
         (one / "photos/b.png").write_text("b")
         assert digest(one, Selection(), accept_weak_teacher=False) not in keys
         assert digest(other, Selection(first="train"), accept_weak_teacher=False) not in keys

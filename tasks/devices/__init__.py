@@ -1,0 +1,1 @@
+"""GPUs of a host: which there are, and whose turn it is."""
