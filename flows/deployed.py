@@ -91,7 +91,7 @@ def _keep_rank() -> None:
     """Let this run go before others on the GPUs of its host, too, as the queue that it came by does in Prefect."""
     context = FlowRunContext.get()
     queue = context.flow_run.work_queue_name if context and context.flow_run else None
-    if queue in QUEUES:
+    if queue is not None and queue in QUEUES:
         os.environ.setdefault(PRIORITY, queue)
 
 
