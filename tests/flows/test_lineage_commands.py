@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from dopsd.trained import FILE
 from flows.cli import app
 from tasks.git import said
 from tests.registered import commit, project_of_two
@@ -105,3 +106,23 @@ def test_a_broken_chain_ends_with_exit_code_one(project: Path) -> None:
     assert result.exit_code == 1
     assert "parent" in result.stdout
     assert json.loads(dopsd("audit", "--json").stdout) == []
+
+
+def test_a_bundle_that_was_changed_is_told_by_its_file(tmp_path: Path) -> None:
+    key, bundle = str(tmp_path / "signing.pem"), tmp_path / "v2"
+    assert "openssl genpkey" in dopsd("provenance", "make", "v2", "--private-key", key, "--out", str(bundle)).stderr
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
+    assert dopsd("provenance", "make", "v2", "--private-key", key, "--out", str(bundle)).exit_code == 0
+    assert "that key came with it" in dopsd("provenance", "verify", str(bundle)).stderr
+    (bundle / FILE).write_bytes(b"")
+    result = dopsd("provenance", "verify", str(bundle))
+    assert (result.exit_code, result.stdout) == (1, f"{FILE}  was changed\n")
+
+
+def test_where_the_libraries_of_provenance_are_missing_it_is_told_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for module in ("tasks.provenance.verification", "tasks.provenance.signature"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "securesystemslib.dsse", None)
+    assert "--editable '.[provenance]'" in dopsd("provenance", "verify", str(tmp_path)).stderr

@@ -34,7 +34,7 @@ SCORE = {"mean": 0.7, "low": 0.6, "high": None, "count": 9}
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two versions in git, an adapter and all weights trained on from it; weights lie in folders named after them."""
+    """Two versions in git: an adapter, and all weights trained on from it; these lie in folders named after them."""
     root = tmp_path_factory.mktemp("project")
     (root / "panels").mkdir()
     (root / "panels" / "novel.txt").write_text("# scenes\na [V] on the moon\n")
