@@ -20,7 +20,7 @@ from tasks.versions.lineage import digest_of_trained
 CARD, BILL, RECORD = "README.md", "bom.cdx.json", "record"
 
 
-def make(root: Path, model: str, trained: Path, out: Path, key: Path) -> Facts:
+def make(root: Path, model: str, trained: Path, out: Path, key: Path) -> None:
     """Write the bundle of the version whose weights are in the folder `trained`, which is named after it, to `out`.
 
     The same record gives the same bytes, but for the signature; a bundle that is there is replaced. Raises ValueError
@@ -37,7 +37,6 @@ def make(root: Path, model: str, trained: Path, out: Path, key: Path) -> Facts:
         paths = [path for path in staged.rglob("*") if path.is_file()]
         digests = {path.relative_to(staged).as_posix(): sha256_of_file(path) for path in paths}
         write_bytes(staged / STATEMENT, signed(statement(digests, found), signer))
-    return found
 
 
 def _fill(staged: Path, found: Facts, trained: Path) -> None:
