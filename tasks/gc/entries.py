@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.ancestry.records import CAPTIONS, IMAGES, contents, lines
+from tasks.ancestry.records import CAPTIONS, IMAGES, Record, contents, lines
 from tasks.folders import sha256_of_json
 from tasks.gc.piece import Piece, piece, touched
 from tasks.gc.roots import Roots
 from tasks.images.dataset import Pair
-from tasks.params import Params, load, parse, resolved
+from tasks.params import Params, load, parse
 from tasks.pipeline import PLACES
 from tasks.planning.fingerprint import running
 from tasks.runner import RUNS
 from tasks.stores.entries import Origin, caption_keys
 from tasks.stores.readings import keys, readings
 
-Row = Mapping[str, Any]
 _STORE = RUNS / "store"
 
 
@@ -55,7 +54,7 @@ def _wanted(root: Path, roots: Roots) -> set[str]:
         if not (root / name).is_dir():
             raise FileNotFoundError(f"there is no {name}, by which entries of images are known: put the model back")
     found = set[str]()
-    for dataset in {_digest(one): one for one in (*_here(root, params), *_recorded(root, roots))}.values():
+    for dataset in (*_here(root, params), *_recorded(root, roots)):
         if all((root / name).is_dir() for name in (dataset.params.models.base, dataset.params.models.vlm)):
             with suppress(ValueError):  # a family or a way to show pictures that this code no longer has
                 found |= set(_keys(dataset, root, code))
@@ -69,17 +68,19 @@ def _here(root: Path, params: Params) -> Iterator[Dataset]:
 
 
 def _recorded(root: Path, roots: Roots) -> Iterator[Dataset]:
-    """Read the datasets of the versions that stay; one whose params say what this code does not know is passed over."""
-    for record in roots.kept.values():
+    """Read the datasets of the versions that stay, each once; params that this code does not know are passed over."""
+    for record in {_read(record): record for record in roots.kept.values()}.values():
         if record.images and record.captions:
             said = contents(root, [record.images, record.captions])
+            images, captions = (lines(said[blob][1]) for blob in (record.images, record.captions))
             with suppress(ValueError):
-                params = parse(record.lineage["params"])
-                yield Dataset(params, *(lines(said[blob][1]) for blob in (record.images, record.captions)))
+                yield Dataset(parse(record.lineage["params"]), images, captions)
 
 
-def _digest(dataset: Dataset) -> str:
-    return sha256_of_json([resolved(dataset.params), dataset.images, dataset.captions])
+def _read(record: Record) -> str:
+    """Digest what decides which entries a version read."""
+    params = [record.lineage["params"].get(section) for section in ("models", "caption", "embed")]
+    return sha256_of_json([record.images, record.captions, params])
 
 
 def _keys(dataset: Dataset, root: Path, code: Mapping[str, str]) -> Iterator[str]:
@@ -88,15 +89,15 @@ def _keys(dataset: Dataset, root: Path, code: Mapping[str, str]) -> Iterator[str
     models = {"base": root / params.models.base, "vlm": root / params.models.vlm}
     silent = [row["id"] for row in dataset.images if not row.get("caption")]
     yield from caption_keys(silent, params, models["vlm"], runs, code)
-    pairs = list(_pairs(dataset))
-    if pairs:
+    if pairs := _pairs(dataset):
         named = keys(readings(pairs, params), Origin.of(params, models, runs, code))
         yield from (key for some in named.values() for key in some)
 
 
-def _pairs(dataset: Dataset) -> Iterator[Pair]:
-    said = {row["id"]: row for row in dataset.captions}
-    side = dataset.params.embed.image_side_px
-    for row in dataset.images:
-        if words := said.get(row["id"]):
-            yield Pair(row["id"], row["source"], words["caption"], Path(), side, tuple(words.get("others", ())))
+def _pairs(dataset: Dataset) -> list[Pair]:
+    said, side = {row["id"]: row for row in dataset.captions}, dataset.params.embed.image_side_px
+    found = [(row, said[row["id"]]) for row in dataset.images if row["id"] in said]
+    return [
+        Pair(image["id"], image["source"], words["caption"], Path(), side, tuple(words.get("others", ())))
+        for image, words in found
+    ]

@@ -21,13 +21,13 @@ _RUN = re.compile(r"[0-9a-f]{32}")
 
 def weights(roots: Roots) -> Iterator[Piece]:
     """List what may go of the experiments of all projects."""
-    needed, runs = _needed(roots), {record.run_id for record in roots.kept.values()}
+    store, needed, runs = connect(), _needed(roots), {record.run_id for record in roots.kept.values()}
     for folder in _folders(roots):
         for path in sorted((folder / _MODELS).glob("*/")):
             if path.name not in needed and touched(path) < roots.recent:
                 yield piece("weights", path, "no version that is kept has them")
         for path in sorted(path for path in folder.glob("*/") if _RUN.fullmatch(path.name)):
-            if path.name not in runs and touched(path) < roots.recent and not has_run(connect(), path.name):
+            if path.name not in runs and touched(path) < roots.recent and not has_run(store, path.name):
                 yield piece("run", path, "a person deleted it in MLflow")
 
 
