@@ -7,6 +7,7 @@ The list is in the order of removal: what refers to others goes first. So a remo
 that leads nowhere, and the next one finishes it.
 """
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tasks.gc.weights import forget, weights
 from tasks.runner import nobody_at_work
 from tasks.versions import registry
 from tasks.versions.promotion import give_up
+from tasks.versions.version_commit import tag
 from tasks.workspaces.worktree import sweep
 
 
@@ -62,6 +64,12 @@ def apply(root: Path, keeping: Keeping, agreed: Iterable[Piece]) -> list[Piece]:
 def _versions(found: Roots) -> Iterable[Piece]:
     """List versions that go, and those that went but for their place in the registry."""
     registered = {(name, version) for name in found.projects for version in registry.versions(name)}
+    if lost := sorted(found.kept.keys() - registered):
+        name, version = lost[0]
+        raise ValueError(
+            f"the registry has no {version} of {name}, so nobody can tell what it needs, and nothing is removed: put "
+            f"mlflow.db back, or, if the version is to be forgotten, `git tag --delete {tag(name, version)}`"
+        )
     left = dict.fromkeys(sorted(found.gone & registered), "given up, and a crash left it in the registry")
     for (name, version), why in (left | dict(found.going)).items():
         yield Piece("version", f"{name} {version}", 0, why)
@@ -76,5 +84,7 @@ def _remove(piece: Piece, root: Path) -> None:
             forget(Path(piece.name))
         case "worktree":
             sweep(root)
+        case "run":
+            shutil.rmtree(piece.name)
         case _:
             vanish(Path(piece.name))

@@ -6,28 +6,29 @@ All other runs stay, with their curves and records, also where their version wen
 looked at.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from tasks.gc.piece import Piece, piece, touched, vanish
 from tasks.gc.roots import Roots
-from tasks.tracking import connect, has_run
+from tasks.tracking import connect
 
 _MODELS = "models"
-_RUN = re.compile(r"[0-9a-f]{32}")
+_DELETED_ONLY = 2  # as mlflow.entities.ViewType says it
+_MOST = 50_000
 
 
 def weights(roots: Roots) -> Iterator[Piece]:
     """List what may go of the experiments of all projects."""
-    store, needed, runs = connect(), _needed(roots), {record.run_id for record in roots.kept.values()}
-    for folder in _folders(roots):
+    needed, runs = _needed(roots), {record.run_id for record in roots.kept.values()}
+    for experiment, folder in _experiments(roots):
         for path in sorted((folder / _MODELS).glob("*/")):
             if path.name not in needed and touched(path) < roots.recent:
                 yield piece("weights", path, "no version that is kept has them")
-        for path in sorted(path for path in folder.glob("*/") if _RUN.fullmatch(path.name)):
-            if path.name not in runs and touched(path) < roots.recent and not has_run(store, path.name):
+        deleted = connect().search_runs([experiment], run_view_type=_DELETED_ONLY, max_results=_MOST)
+        for path in sorted(folder / run.info.run_id for run in deleted if run.info.run_id not in runs):
+            if path.is_dir() and touched(path) < roots.recent:
                 yield piece("run", path, "a person deleted it in MLflow")
 
 
@@ -47,11 +48,11 @@ def _needed(roots: Roots) -> set[str]:
     return {str(row.source).removeprefix("models:/") for row in known if (row.name, f"v{row.version}") not in leaving}
 
 
-def _folders(roots: Roots) -> Iterator[Path]:
-    """Find where the projects' experiments keep their files on this machine."""
+def _experiments(roots: Roots) -> Iterator[tuple[str, Path]]:
+    """Find the projects' experiments that keep their files on this machine, and where."""
     store = connect()
     for project in roots.projects:
         found = store.get_experiment_by_name(project)
         place = urlparse(found.artifact_location if found else "none:")
         if place.scheme in ("", "file"):
-            yield Path(unquote(place.path))
+            yield found.experiment_id, Path(unquote(place.path))

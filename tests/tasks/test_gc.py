@@ -91,6 +91,12 @@ def test_what_is_young_stays_and_so_does_what_any_version_needs(root: Path) -> N
     assert plan(root, ALL_STAY) == plan(root, Keeping(rejected=timedelta())) == []
 
 
+def test_nothing_goes_while_the_registry_lacks_a_version_that_git_knows(root: Path) -> None:
+    connect().delete_model_version("dopsd", "1")
+    with pytest.raises(ValueError, match=r"the registry has no v1 of dopsd, .*put mlflow\.db back"):
+        plan(root, REJECTED_GO)
+
+
 def test_what_goes_is_exactly_what_was_planned_and_every_version_that_stays_is_whole(root: Path) -> None:
     before, planned = there(root), plan(root, REJECTED_GO)
     assert kinds(planned) == {"version", "weights", "run cache", "object"}
