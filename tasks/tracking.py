@@ -24,6 +24,7 @@ from PIL import Image
 from tasks.environment import MLFLOW_STORE
 from tasks.folders import read_json, sha256_of_json, write_json
 from tasks.params import Params, resolved
+from tasks.versions.dataset_source import DvcSource
 
 _SQLITE = "sqlite:///"
 _FLUSH_S = 2.0
@@ -165,8 +166,8 @@ def _last_step(store: MlflowClient, run_id: str, key: str) -> int:
 
 def log_dataset(run_id: str, name: str, digest: str, num_images: int, model_id: str | None = None) -> None:
     """Say what a run learnt from; `digest` is DVC's, with which the run is found again."""
-    store, source = connect(), json.dumps({"path": f"data/{name}", "digest": digest})
-    dataset = Dataset(name, digest, "dvc", source, profile=json.dumps({"num_images": num_images}))
+    store, source = connect(), DvcSource(f"data/{name}", digest)
+    dataset = Dataset(name, digest, "dvc", source.to_json(), profile=json.dumps({"num_images": num_images}))
     store.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
     # MLflow links a model to a dataset only through a metric that names both
     store.log_metric(run_id, "num_images", num_images, dataset_name=name, dataset_digest=digest, model_id=model_id)
