@@ -1,6 +1,7 @@
-"""Make a version again from its record, and ask whether it is what it was.
+"""What the record is good for: make a version again from it, or the whole registry.
 
 dopsd model reproduce v7
+dopsd model restore
 """
 
 import importlib
@@ -46,6 +47,15 @@ def reproduce(
         told.print(_sentence(found), markup=False, soft_wrap=True)
     if not found.is_alike:
         raise typer.Exit(1)
+
+
+@model.command()
+def restore() -> None:
+    """Enter the versions again that MLflow has lost, from git, DVC and the ledger alone."""
+    with mistakes_told():
+        name = load(Path()).register.model
+        entered = importlib.import_module("tasks.versions.restored").restore(Path(), name)
+    told.print(f"entered again: {', '.join(entered)}" if entered else "the registry has every version")
 
 
 def _sentence(found: Any) -> str:

@@ -12,9 +12,9 @@ import yaml
 
 from flows.mistakes import told
 from flows.reproduction import child, environment
-from tasks.ancestry.records import Record
+from tasks.ancestry.records import Record, stages
 from tasks.pipeline import Stage
-from tasks.rebuilding.clone import bring_weights, laid_out, stages
+from tasks.rebuilding.clone import bring_weights, laid_out
 from tasks.rebuilding.conditions import STEPS, check_models, otherwise
 from tasks.rebuilding.rebuilt import Rebuilt, compared
 from tasks.versions.stored import stores

@@ -31,7 +31,6 @@ def laid_out(root: Path) -> FakeWorkspace:
     made, data = FakeWorkspace.at(root), root / "data"
     images(root, 0, 1)
     write_json(data / "embeddings" / "manifest.json", {"counts": {"images": 2}})
-    write_json(data / "training_run.json", {"mlflow_run_id": "f" * 32})
     write_json(data / "probe" / "probe.json", {"is_teacher_better": True})
     train(root, 1)
     score(root, likeness=-0.2)
@@ -67,11 +66,12 @@ def images(root: Path, *numbers: int) -> None:
 
 
 def train(root: Path, number: float) -> None:
-    """Stand an adapter that is one number in the place of the one before."""
+    """Stand an adapter that is one number in the place of the one before; its run is in a store that is gone."""
     folder = root / "data" / "adapter"
     folder.mkdir(exist_ok=True)
     save_file({"transformer.x.lora_A.weight": torch.full((2, 2), float(number))}, folder / FILE)
     (folder / "curves.csv").write_text("step,loss\n0,1.0\n1,0.5\n")
+    write_json(root / "data" / "training_run.json", {"mlflow_run_id": f"{number:032.0f}"})
 
 
 def score(root: Path, *, likeness: float, concept: str = "star") -> None:

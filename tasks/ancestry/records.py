@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.git import said, said_if_it_can
-from tasks.versions.version_commit import RECORD, tag
+from tasks.versions.version_commit import LOCK, RECORD, locked, tag
 
 IMAGES, CAPTIONS, LINEAGE = "images.jsonl", "captions.jsonl", "lineage.json"
 BASE = "base"
@@ -69,6 +69,14 @@ def change(root: Path, ours: Record, theirs: Record) -> tuple[int, int]:
         {row["id"] for row in lines(known[blob][1])} if blob else set() for blob in (ours.images, theirs.images)
     )
     return len(new - old), len(old - new)
+
+
+def stages(root: Path, record: Record) -> Mapping[str, Any]:
+    """Read what DVC recorded of the stages that made a version; raises ValueError where they ran without DVC."""
+    found = locked(root, record.commit)
+    if found is None:
+        raise ValueError(f"the commit of {record.version} holds no {LOCK}: its stages ran without DVC, nothing is kept")
+    return found
 
 
 def lines(text: bytes) -> list[dict[str, Any]]:

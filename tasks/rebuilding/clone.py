@@ -7,15 +7,14 @@ DVC's cache and the stores of single images are not there, so that what a stage 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tasks import weak_teacher
-from tasks.ancestry.records import BASE, Record
+from tasks.ancestry.records import BASE, Record, stages
 from tasks.git import said
 from tasks.pipeline import PLACES
 from tasks.runner import RUNS
 from tasks.versions.stored import Stores
-from tasks.versions.version_commit import LOCK, locked, outs
+from tasks.versions.version_commit import LOCK, outs
 from tasks.workspaces.snapshot import snapshot
 
 _GIVEN = ("images", "probe")
@@ -40,14 +39,6 @@ def laid_out(root: Path, known: Mapping[str, Record], version: str, stored: Stor
     if record.lineage["is_weak_teacher_accepted"]:
         weak_teacher.accept(there / PLACES["probe"], there / RUNS)
     return there
-
-
-def stages(root: Path, record: Record) -> Mapping[str, Any]:
-    """Read what DVC recorded of the stages that made a version; raises ValueError where they ran without DVC."""
-    found = locked(root, record.commit)
-    if found is None:
-        raise ValueError(f"the commit of {record.version} holds no {LOCK}: its stages ran without DVC, nothing is kept")
-    return found
 
 
 def bring_weights(root: Path, record: Record, stored: Stores, place: Path) -> None:

@@ -16,7 +16,7 @@ from tasks.versions.lineage import digest_of_trained, dvc_digest
 from tasks.versions.version_commit import outs
 
 TOLERANCE = 0.02
-"""What a GPU may differ by, as a part of the norm of the worst tensor."""
+"""What a GPU may differ by, as a part of the norm of the worst tensor: chosen, and not yet measured on one."""
 
 
 @dataclass(frozen=True)

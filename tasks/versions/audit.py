@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import tracking
 from tasks.ancestry.records import Record, contents, records
 from tasks.ancestry.tree import ancestors, is_rooted
 from tasks.git import said_if_it_can
 from tasks.pipeline import PLACES, STAGES
-from tasks.versions import aliases, ledger, registry
+from tasks.versions import aliases, ledger, registry, stand_in
 from tasks.versions.ledger import Entry
 from tasks.versions.lineage import Lineage
 from tasks.versions.stored import Stores, stores
@@ -40,7 +39,7 @@ class Evidence:
 
     root: Path
     model: str
-    records: Mapping[str, Record]
+    records: dict[str, Record]
     decided: Sequence[Entry]
     tags: Mapping[str, Mapping[str, str]]
 
@@ -55,7 +54,7 @@ def audit(root: Path, model: str, *, is_strict: bool) -> list[Break]:
         found = Evidence(root, model, records(root, model), decided, registry.versions(model))
     except ValueError as error:
         return [Break("-", "record", str(error))]
-    breaks = list(_aliases(found))
+    breaks = [*_aliases(found), *_base(found)]
     with stores(root) as known:
         for version in sorted({*found.records, *found.tags}, key=lambda name: int(name[1:])):
             breaks += [
@@ -138,7 +137,7 @@ def _registered(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
     for key in sorted(wanted):
         if key != "scores" and tags.get(key) != wanted[key]:
             yield f"tag {key}", f"the registry says {tags.get(key, 'nothing')}, the record says {wanted[key]}"
-    if not tracking.has_run(tracking.connect(), record.run_id):
+    if stand_in.found(found.model, record.run_id) is None:
         yield "run", f"MLflow does not have the run {record.run_id} that made it"
     digest = registry.digest_of_weights(found.model, record.version)
     if digest != record.lineage["adapter"]:
@@ -146,6 +145,13 @@ def _registered(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
             "weights",
             f"they digest to {digest or 'nothing, they are gone'}, the record says {record.lineage['adapter']}",
         )
+
+
+def _base(found: Evidence) -> Iterator[Break]:
+    """Compare what the registry calls the base with the base of the newest version; a registry of before calls none."""
+    newest, base = next(reversed(found.records.values()), None), registry.base(found.model)
+    if newest and base not in (None, newest.lineage["base"]):
+        yield Break("-", "base", f"the registry says {base}, {newest.version} was made on {newest.lineage['base']}")
 
 
 def _aliases(found: Evidence) -> Iterator[Break]:

@@ -90,6 +90,11 @@ def read(root: Path) -> list[Entry]:
     return _verified(path.read_bytes(), path) if path.is_file() else []
 
 
+def until(root: Path, entry: Entry) -> str:
+    """Spell the ledger out as it was when `entry` was its end."""
+    return b"".join(_line(one) for one in read(root)[: entry.number]).decode()
+
+
 @contextmanager
 def held(root: Path) -> Iterator[Ledger]:
     """Hold the ledger for one decision; others of this machine wait until it is made."""

@@ -29,6 +29,7 @@ from tasks.versions.lineage import Lineage, digest_of_trained, person, trigger
 
 PARENTS = Path("runs/parents")
 RECORD = "record"
+_BASE = "base"
 _MOST_CHARACTERS = 5000
 
 
@@ -43,8 +44,15 @@ def enter(name: str, record: Lineage, trained: Path, run_id: str) -> str:
         source = f"models:/{model_id}"
         said = tags(record) | {"by": person(), "trigger": trigger()}
         found = store.create_model_version(name, source, run_id, tags=said, model_id=model_id)
+        store.set_registered_model_tag(name, _BASE, record.base)
     store.set_model_version_tag(name, str(found.version), "scores", tags(record)["scores"])  # they may be newer
     return f"v{found.version}"
+
+
+def base(name: str) -> str | None:
+    """Name the base that the last version was made on; None where nothing says so."""
+    found = connect().search_registered_models(f"name='{name}'")
+    return found[0].tags.get(_BASE) if found else None
 
 
 def tag(name: str, version: str, key: str, value: str) -> None:
@@ -62,10 +70,10 @@ def describe(name: str, version: str, page: str) -> None:
 
 
 def entered(name: str, version: str) -> dict[str, str]:
-    """Say who entered a version, what had started the run, and when that was, in UTC."""
+    """Say who entered a version, what had started the run, and when that was, in UTC; first, if it was restored."""
     known = connect().get_model_version(name, version.removeprefix("v"))
     at = datetime.fromtimestamp(known.creation_timestamp / 1000, UTC).isoformat(timespec="seconds")
-    return {key: known.tags.get(key, "unknown") for key in ("by", "trigger")} | {"at": at}
+    return {key: known.tags.get(key, "unknown") for key in ("by", "trigger")} | {"at": known.tags.get("at", at)}
 
 
 def tags(record: Lineage) -> dict[str, str]:

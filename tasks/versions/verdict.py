@@ -5,6 +5,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from dopsd.gate import Decision, judge
 from tasks.folders import sha256_of_json
@@ -33,8 +34,7 @@ def verdict(version: str, record: Lineage, params: Params, room: Room) -> Judged
     another became champion meanwhile, it is judged anew.
     """
     name, root = params.register.model, room.state.parents[1]
-    scored = marks.marks(room.reads["scores"], params)
-    registry.keep_record(name, version, {_MARKS: json.dumps(scored.as_json(), sort_keys=True)})
+    scored = keep_marks(version, params, room.reads["scores"])
     evidence = {
         "adapter": record.adapter,
         "margins": sha256_of_json(record.params["register"]["margins"]),
@@ -43,15 +43,27 @@ def verdict(version: str, record: Lineage, params: Params, room: Room) -> Judged
     while True:
         before = promotion.decided(name, version, evidence, root)
         rival = before.rival if before else promotion.rival(name, version, root)
-        found = differences(room.reads["scores"])
-        if rival not in (None, record.parent):  # the parent was drawn beside it
-            found["champion"] = marks.differences(scored, _marks(name, str(rival)), params.evaluate)
-        decision = judge(found, params.register.margins)
+        decision = judged(record, scored, rival, params, room.reads["scores"])
         try:
             promotion.decide(name, version, decision, rival=rival, evidence=evidence, root=root)
         except promotion.Moved:
             continue
         return Judged(decision, rival)
+
+
+def keep_marks(version: str, params: Params, scores: Path) -> Marks:
+    """Keep what a version scored beside its run, for those that come after it."""
+    scored = marks.marks(scores, params)
+    registry.keep_record(params.register.model, version, {_MARKS: json.dumps(scored.as_json(), sort_keys=True)})
+    return scored
+
+
+def judged(record: Lineage, scored: Marks, rival: str | None, params: Params, scores: Path) -> Decision:
+    """Judge by the folder `scores`, and by the marks against `rival`; nothing counts yet."""
+    found = differences(scores)
+    if rival not in (None, record.parent):  # the parent was drawn beside it
+        found["champion"] = marks.differences(scored, _marks(params.register.model, str(rival)), params.evaluate)
+    return judge(found, params.register.margins)
 
 
 def _marks(name: str, version: str) -> Marks:
