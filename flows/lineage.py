@@ -18,11 +18,11 @@ from flows.mistakes import mistakes_told
 from tasks.params import load
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
-model = typer.Typer(help="Compare versions, and make one again.", no_args_is_help=True)
+model = typer.Typer(help="Compare versions, and make them again.", no_args_is_help=True)
 
 
 def lineage(
-    version: Annotated[str | None, typer.Argument(help="v7, champion or challenger.")] = None,
+    version: Annotated[str | None, typer.Argument(help="v7, champion, challenger or base.")] = None,
     image: Annotated[str | None, typer.Option(metavar="FILE|DIGEST", help="Follow an image instead.")] = None,
     bits: Annotated[int, typer.Option(min=0, max=64, help="How many of 64 bits of its looks may differ.")] = 6,
     as_json: Json = False,
@@ -32,8 +32,11 @@ def lineage(
         name = load(Path()).register.model
         if (version is None) == (image is None):
             raise ValueError("name a version, or an image: `dopsd lineage v7`, `dopsd lineage --image photo.jpg`")
-        if version:
-            found, view = importlib.import_module("tasks.ancestry.tree").tree(Path(), name, version), "version"
+        tree = importlib.import_module("tasks.ancestry.tree")
+        if version == "base":
+            found, view = tree.roots(Path(), name), "roots"
+        elif version:
+            found, view = tree.tree(Path(), name, version), "version"
         else:
             found, view = importlib.import_module("tasks.ancestry.spread").spread(Path(), name, image, bits), "image"
     _show(found, view, as_json=as_json)

@@ -12,7 +12,7 @@ from rich.tree import Tree as Picture
 from tasks.ancestry.difference import Difference
 from tasks.ancestry.index import Image
 from tasks.ancestry.spread import Spread
-from tasks.ancestry.tree import Tree
+from tasks.ancestry.tree import Roots, Tree
 
 _MOST = 20
 
@@ -36,6 +36,16 @@ def version(found: Tree) -> Picture:
     heirs = top.add("descendants" if found.descendants else "no descendants")
     for name in found.descendants:
         heirs.add(_named(name, found))
+    return top
+
+
+def roots(found: Roots) -> Picture:
+    """Draw what was made on each base."""
+    top = Picture("base" if found.made else "no version was made on any base")
+    for base, versions in found.made.items():
+        row = top.add(escape(base))
+        row.add(f"trained on it: {', '.join(found.begun.get(base, [])) or 'none of which there is a record'}")
+        row.add(f"made on it, with their descendants: {', '.join(versions)}")
     return top
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from dopsd.trained import FILE
 from flows.cli import app
 from tasks.git import said
+from tasks.tracking import connect
 from tests.registered import commit, project_of_two
 
 PAGE = Path(__file__).parents[2] / "docs" / "lineage.md"
@@ -81,6 +82,14 @@ def test_a_version_shows_its_images_its_parent_and_its_heirs() -> None:
     assert [image["source"] for image in found["added"]] == ["2.png"]
     assert found["ancestors"] == ["v1", "base"]
     assert "name a version, or an image" in dopsd("lineage").stderr
+
+
+def test_the_base_shows_what_was_made_on_it() -> None:
+    found = json.loads(dopsd("lineage", "base", "--json").stdout)
+    ((base, begun),) = found["begun"].items()
+    assert (base.partition("@")[0], begun, found["made"]) == ("base", ["v1"], {base: ["v1", "v2"]})
+    assert connect().get_registered_model("dopsd").tags["base"] == base
+    assert "made on it, with their descendants: v1, v2" in dopsd("lineage", "base").stdout
 
 
 def test_an_image_leads_to_what_serves() -> None:

@@ -129,6 +129,7 @@ BREAKS: dict[str, tuple[Breaker, set[tuple[str, str]]]] = {
         lambda _: connect().delete_model_version("dopsd", "2"), {("v2", "registry"), ("-", "alias champion")},
     ),
     "an alias": (lambda _: connect().set_registered_model_alias("dopsd", "champion", "1"), {("-", "alias champion")}),
+    "the base": (lambda _: connect().set_registered_model_tag("dopsd", "base", "other@1"), {("-", "base")}),
     "a line of the ledger": (edited_ledger, {("-", "ledger")}),
     "the end of the ledger": (shorter_ledger, {("-", "alias champion"), ("-", "ledger"), ("v2", "verdict")}),
 }  # fmt: skip
