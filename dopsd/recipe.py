@@ -103,8 +103,8 @@ class Training:
         _within("ema_decay", self.ema_decay, 0, 1)
         _within("num_states", self.num_states, 0, self.num_steps)
         if self.batch_size < self.processes * self.accumulate:
-            parts = f"{self.processes} processes share it in {self.accumulate} parts each"
-            raise ValueError(f"batch_size is {self.batch_size} and {parts}: give at least a row to each")
+            said = f"processes is {self.processes} and accumulate {self.accumulate}"
+            raise ValueError(f"batch_size is {self.batch_size}, {said}: give every part a row at least")
         self._refuse_weights_and_parents()
 
     def _refuse_weights_and_parents(self) -> None:
@@ -123,9 +123,9 @@ def decisive(said: Mapping[str, Any]) -> dict[str, Any]:
 
     Nor do the processes count, which a machine has and another one has not, nor a batch that is walked back whole.
     """
-    idle: tuple[str, ...] = ("checkpoints_kept", "sample_every", "processes")
-    idle += () if said.get("stop_early") else ("stop_early", "stop_after")
-    idle += () if said.get("accumulate", 1) > 1 else ("accumulate",)
+    guard = () if said.get("stop_early") else ("stop_early", "stop_after")
+    parts = () if said.get("accumulate", 1) > 1 else ("accumulate",)
+    idle = ("checkpoints_kept", "sample_every", "processes", *guard, *parts)
     return {key: value for key, value in said.items() if key not in idle}
 
 

@@ -204,5 +204,5 @@ def test_how_many_share_a_batch_makes_no_other_run() -> None:
     assert decisive(asdict(replace(TINY, processes=2))) == plain
     assert "accumulate" not in plain
     assert decisive(asdict(replace(TINY, accumulate=2)))["accumulate"] == 2
-    with pytest.raises(ValueError, match="batch_size is 4 and 3 processes share it in 2 parts each"):
+    with pytest.raises(ValueError, match="batch_size is 4, processes is 3 and accumulate 2"):
         replace(TINY, processes=3, accumulate=2)
