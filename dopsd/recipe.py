@@ -15,6 +15,9 @@ Method = Literal["dopsd", "sft", "sft-parent", "sft-adapter", "dreambooth", "pso
 TAUGHT: tuple[Method, ...] = ("dopsd", "offpolicy", "sft-teacher")
 """Those that follow a teacher, and learn nothing from a weak one."""
 
+Checkpointing = Literal["none", "selective", "full"]
+"""Keep everything for the way back; attention and products of matrices; or the input of each block alone."""
+
 Teacher = Literal["ema", "frozen", "copy"]
 """A moving average of the student, the base as it was loaded, or the student of this very moment."""
 
@@ -41,7 +44,8 @@ class Training:
     pictures, fixed states). `prior_weight` is DreamBooth's; the `pso_` keys have the values of PSO's scripts.
 
     In what pieces, which changes how sums round and nothing else: `processes`, each with a GPU of its own, share a
-    batch of `batch_size`, and each walks its rows back in `accumulate` parts.
+    batch of `batch_size`, and each walks its rows back in `accumulate` parts. For the way back all is kept, or some is
+    made again, as `checkpointing` says.
 
     The steps: the learning rate grows to its full size over the first `learning_rate_warmup` iterations. The state is
     saved every `checkpoint_every` of them, and the last `checkpoints_kept` states stay.
@@ -76,6 +80,7 @@ class Training:
     targets: tuple[str, ...] = ()
     processes: int = 1
     accumulate: int = 1
+    checkpointing: Checkpointing = "none"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     checkpoint_every: int = 100
@@ -121,11 +126,12 @@ class Training:
 def decisive(said: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a training's values those that change no weight: what is kept and shown, a guard that is off.
 
-    Nor do the processes count, which a machine has and another one has not, nor a batch that is walked back whole.
+    Nor do the processes and the memory count, which a machine has and another one has not, nor a batch that is walked
+    back whole.
     """
     guard = () if said.get("stop_early") else ("stop_early", "stop_after")
     parts = () if said.get("accumulate", 1) > 1 else ("accumulate",)
-    idle = ("checkpoints_kept", "sample_every", "processes", *guard, *parts)
+    idle = ("checkpoints_kept", "sample_every", "processes", "checkpointing", *guard, *parts)
     return {key: value for key, value in said.items() if key not in idle}
 
 

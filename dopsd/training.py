@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dopsd import looks, ranks
 from dopsd.adapter_roles import Shape, attach_, continue_
 from dopsd.checkpoint import Checkpoint
+from dopsd.checkpointing import checkpoint_
 from dopsd.examples import Examples
 from dopsd.family import Denoiser, Network
 from dopsd.guard import Guard
@@ -106,6 +107,7 @@ def _cast(
 ) -> tuple[Roles, torch.optim.AdamW]:
     """Give the network its parts, its device and its precision, and the student its optimizer."""
     roles = _roles(denoiser.network, training, run, needs)
+    checkpoint_(denoiser.network, training.checkpointing)
     # "evaluation" leaves torch's wrapper for many processes out: `ranks` adds up once for all terms of an iteration.
     denoiser.network = accelerator.prepare_model(denoiser.network, evaluation_mode=True)
     return roles, torch.optim.AdamW(roles.student.values(), lr=training.learning_rate, weight_decay=0.0)

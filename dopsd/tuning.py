@@ -20,6 +20,7 @@ from dopsd.companions import accompanied
 from dopsd.curves import Curves, point
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
+from dopsd.memory import tell
 from dopsd.objective import objective
 from dopsd.placement import fastest
 from dopsd.pretrained import named
@@ -65,6 +66,7 @@ def _tuned(job: Job, training: Training) -> Path:
     if ranks.rank():
         deque(records, maxlen=0)
         return job.out
+    tell(denoiser.network, training)
     curves = Curves(run.state / "curves.jsonl")
     for record in records:
         curves.add(record.step, point(record))

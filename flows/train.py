@@ -19,6 +19,7 @@ from dopsd.recipe import Method, Training
 from flows.mistakes import mistakes_told, told
 from tasks.override import override
 from tasks.params import PARAMS_FILE, load, parse, resolved
+from tasks.pipeline import PLACES
 from tasks.runner import only_writer
 
 _INSIDE = typer.Option(help="Train though the probe advises against it.")
@@ -38,11 +39,15 @@ def train(
     base: Annotated[str | None, typer.Option(help="With --entries: a folder in the layout of the hub.")] = None,
     family: Annotated[str, typer.Option(help="With --entries: the model line of the base.")] = "z-image",
     out: Annotated[Path | None, typer.Option(help="With --entries: where the adapter and its curves go.")] = None,
+    explain_memory: Annotated[bool, typer.Option(help="Say what memory it would take, and train nothing.")] = False,
 ) -> None:
     """Bring everything up to the training up to date, with what is said here; `--init` is the parent."""
     with mistakes_told():
         asked = {"method": method, "iterations": iterations, "learning_rate": learning_rate, "weights": weights}
         said = _said(asked | {"seed": seed}, settings or [])
+        if explain_memory:
+            _explain_memory(said, entries=entries, base=base, family=family)
+            return
         if entries is not None:
             _outside(said, entries=entries, base=base, family=family, out=out, init=init)
             return
@@ -74,6 +79,21 @@ def _write(said: dict[str, object]) -> None:
         for key, value in said.items():
             if override(root, f"train.{key}", list(value) if isinstance(value, tuple) else value):
                 told.print(f"{PARAMS_FILE}: train.{key} is now {value}", markup=False)
+
+
+def _explain_memory(said: dict[str, Any], *, entries: Path | None, base: str | None, family: str) -> None:
+    """Print what a training with what is said would take, by the configuration of its base alone."""
+    memory, parts = importlib.import_module("dopsd.memory"), importlib.import_module("dopsd.bench.memory").of_base
+    if entries is None:
+        sections = resolved(load(Path()))
+        params = parse(sections | {"train": sections["train"] | said})
+        models, place = params.models, Path(PLACES["embeddings"]) / "entries"
+        found = parts(Path(models.base), models.family, params.train, entries=place, side_px=params.embed.image_side_px)
+    elif base is None:
+        raise ValueError("--entries is for training outside of a project: name --base, too")
+    else:
+        found = parts(Path(base), family, Training(**said), entries=entries, side_px=1024)
+    print(memory.table(found))
 
 
 def _outside(

@@ -17,6 +17,7 @@ from dopsd.curves import Curves, point
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Network
+from dopsd.memory import tell
 from dopsd.placement import CPU, fastest
 from dopsd.recipe import Training, decisive
 from dopsd.run import Run, identity
@@ -52,6 +53,7 @@ def _trained(params: Params, room: Room) -> None:
     examples = Examples.read(room.reads["embeddings"] / "entries")
     model = beneath(params, room.reads["base"])
     denoiser = model.load(line, fastest())
+    tell(denoiser.network, settings)
     place = Run(line, model.name, room.state, room.reads.get("parent"))
     checkpoint = Checkpoint(room.state, identity(settings, place, examples.digest))
     curves = Curves(checkpoint.folder / "curves.jsonl")

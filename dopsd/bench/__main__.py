@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dopsd.bench import paper, train
+from dopsd.bench import memory, paper, train
 from dopsd.bench.models import MODELS
 from dopsd.bench.table import table
 
@@ -29,7 +29,11 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dopsd.bench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, summary in (("train", "time iterations of training"), ("count", "count what they cost, on paper")):
+    for name, summary in (
+        ("train", "time iterations of training"),
+        ("count", "count what they cost, on paper"),
+        ("memory", "say what memory they take, on paper"),
+    ):
         command = commands.add_parser(name, help=summary)
         command.add_argument("--family", required=True, choices=list(MODELS))
         command.add_argument("--size", default="full", choices=["full", "tiny"])
@@ -41,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="print JSON and nothing else")
     commands.choices["train"].add_argument("--iterations", type=int, default=5, help="that are timed")
     commands.choices["count"].add_argument("--peak", type=float, default=790, help="TFLOP/s that floors are of")
+    commands.choices["memory"].set_defaults(methods="dopsd")
+    commands.choices["memory"].add_argument("--weights", default="lora", help="lora, dora or full")
+    commands.choices["memory"].add_argument("--checkpointing", default="none", help="none, selective or full")
     return parser
 
 
@@ -60,6 +67,7 @@ def _question(said: argparse.Namespace) -> train.Question:
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "train": lambda said: train.measure(_question(said)),
     "count": lambda said: paper.count(_question(said), said.peak),
+    "memory": lambda said: memory.answer(_question(said), weights=said.weights, checkpointing=said.checkpointing),
 }
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@
 What weights hold changes neither speed nor memory, so none are fetched.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -140,6 +142,22 @@ MODELS: Mapping[str, Model] = {
         },
     ),
 }  # fmt: skip
+
+
+def like(base: Path, family: str) -> Model:
+    """Give the line of `family`, its full size configured as the model in the folder `base` is.
+
+    Raises ValueError for a family that is not measured, FileNotFoundError where no configuration lies there.
+    """
+    about = next((about for about in MODELS.values() if about.family == family), None)
+    if about is None:
+        raise ValueError(f"family {family}: choose one of {', '.join({about.family for about in MODELS.values()})}")
+    path = base / "transformer" / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}: name a folder in the layout of the hub")
+    config = {key: value for key, value in json.loads(path.read_text()).items() if not key.startswith("_")}
+    width = config.get("cap_feat_dim") or config["joint_attention_dim"]
+    return replace(about, sizes={"full": replace(about.sizes["full"], config=config, width=width)})
 
 
 def model(name: str) -> Model:

@@ -5,21 +5,18 @@
 The training's own objective is walked by tensors that have shapes and number formats, and no numbers.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dopsd.adapter_roles import Shape, attach_
+from dopsd.bench.imagined import Imagined
 from dopsd.bench.meter import Cost, metered
 from dopsd.bench.models import model
 from dopsd.bench.train import Question
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
-from dopsd.family import Context, Denoiser
 from dopsd.objective import Scene, objective
 from dopsd.placement import Placement
 from dopsd.recipe import Training
@@ -67,14 +64,14 @@ def _row(question: Question, method: str, batch: int, peak_tflop_s: float) -> Ro
     roles = attach_(network, shape, teacher="copy", seed=0)  # speaks as long as an EMA would, and needs no weights
     learning = _COPIES["sft" if is_sft else "dopsd"] * sum(weight.nbytes for weight in roles.student.values())
     rows = about.examples(question.size, question.side_px, count=batch)
-    cost = _of_a_state(method, _Imagined(about.denoiser(network)), roles, rows)
+    cost = _of_a_state(method, Imagined(about.denoiser(network)), roles, rows)
     states = 1 if is_sft else question.num_steps
     tflop = states * cost.flops / batch / 1e12
     held = cost.held_bytes * (states if method == "naive" else 1)
     return Row(method, batch, tflop, tflop / peak_tflop_s, base / _GIB, learning / _GIB, held / _GIB)
 
 
-def _of_a_state(method: str, denoiser: "_Imagined", roles: Roles, examples: Examples) -> Cost:
+def _of_a_state(method: str, denoiser: Imagined, roles: Roles, examples: Examples) -> Cost:
     """Walk back from one state, in the number formats of a GPU."""
     training = Training(method="sft" if method == "sft" else "dopsd", num_steps=1)
     latents = torch.stack([example.latents for example in examples])
@@ -84,23 +81,3 @@ def _of_a_state(method: str, denoiser: "_Imagined", roles: Roles, examples: Exam
         for term in objective(training.method)(training).terms(denoiser, roles, scene):
             term.loss.backward()
     return cost
-
-
-class _Imagined:
-    """A denoiser whose weights, and so all that comes of them, have shape and number format alone."""
-
-    def __init__(self, denoiser: Denoiser) -> None:
-        self._denoiser, self._mode = denoiser, FakeTensorMode(allow_non_fake_inputs=True)
-        self.network = denoiser.network
-        with self._mode:
-            for module in self.network.modules():
-                for name, weight in module.named_parameters(recurse=False):
-                    fake = torch.empty(weight.shape, dtype=weight.dtype)
-                    setattr(module, name, nn.Parameter(fake, requires_grad=weight.requires_grad))
-
-    def sigmas(self, num_steps: int, latent_shape: Sequence[int]) -> Tensor:
-        return self._denoiser.sigmas(num_steps, latent_shape)
-
-    def velocity(self, x: Tensor, sigma: Tensor, contexts: Sequence[Context]) -> Tensor:
-        with self._mode:
-            return self._denoiser.velocity(x, sigma, contexts)

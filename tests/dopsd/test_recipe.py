@@ -20,6 +20,7 @@ from dopsd.recipe import Evaluation, Margins, Probing, Training, decisive
         (Training, "ema_warmup", -1),
         (Training, "processes", 0),
         (Training, "accumulate", 5),
+        (Training, "checkpointing", "some"),
         (Training, "num_states", 5),
         (Training, "num_samples", 0),
         (Training, "prior_weight", -1.0),

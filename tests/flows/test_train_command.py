@@ -6,6 +6,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from dopsd.bench import memory
+from dopsd.memory import Part
+from dopsd.recipe import Training
 from dopsd.trained import FILE
 from flows.cli import app
 from tests.fake_workspace import FakeWorkspace
@@ -73,3 +76,24 @@ def test_outside_of_a_project_the_folders_are_handed_on(tmp_path: Path, monkeypa
     assert f"start has no {FILE}: outside of a project --init is the folder of an adapter" in result.stderr
     result = dopsd("dopsd train --entries nowhere --base b --out tuned --method sft-parent")
     assert "sft-parent trains on the undistilled model: run it in a project" in result.stderr
+
+
+def test_memory_is_explained_for_what_is_said_and_nothing_is_trained_or_written(
+    workspace: FakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def of_base(base: Path, family: str, training: Training, **_: object) -> list[Part]:
+        asked.append((family, training.weights, training.batch_size))
+        return [Part("frozen weights", 3 * 2**30)]
+
+    monkeypatch.setattr(memory, "of_base", of_base)
+    before = (workspace.root / "params.yaml").read_text()
+    result = dopsd("dopsd train --explain-memory --weights full --set batch_size=9")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "frozen weights      3.00 GiB  device",
+        "together            3.00 GiB  device",
+    ]
+    assert asked == [("z-image", "full", 9)]
+    assert (workspace.root / "params.yaml").read_text() == before
