@@ -32,7 +32,7 @@ class ObjectStore:
         self._address, self._names = address, frozenset[str]()
         try:
             self._store, root = url_to_fs(address, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
+        except Exception as error:  # each kind of store has errors of its own
             said = f"{address} cannot be watched: {error}"
             mend = "s3:// needs `pip install --constraint constraints.txt --editable '.[s3]'`"
             raise ValueError(f"{said}; {mend}") from error
@@ -44,7 +44,7 @@ class ObjectStore:
             rows = self._store.find(self._root, detail=True).values()
             if not rows and not self._is_there():
                 raise FileNotFoundError("there is no such bucket or folder")
-        found = {str(row["name"]).removeprefix(self._root): _mark(row) for row in rows if row["type"] == "file"}
+            found = {str(row["name"]).removeprefix(self._root): _mark(row) for row in rows if row["type"] == "file"}
         self._names = frozenset(found)
         return {name: mark for name, mark in found.items() if not name.endswith("/")}  # which stands for a folder
 
