@@ -15,7 +15,7 @@ _PAGE = """\
 # {title}, in numbers
 
 Measured by `{command}` on the models under `models/`, on scenes and concepts that the recipe
-never drew; `tests/recipes/test_tiny_base.py` measures them again. Intervals are 95 % over prompts or concepts.
+never drew; `make test-slow` measures them again. Intervals are 95 % over prompts or concepts.
 
 ## It follows prompts, and it is step-distilled
 
