@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -13,10 +14,20 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PREFECT_LOGGING_L
 settle()
 
 
+_STORE = ("MLFLOW_TRACKING_URI", "_MLFLOW_SERVER_ARTIFACT_ROOT")
+
+
+def _forget_store() -> None:
+    for name in _STORE:
+        os.environ.pop(name, None)
+
+
 @pytest.fixture(autouse=True)
-def no_store_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the store that MLflow put into the environment when it was last asked for one."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def no_store_of_another_test() -> Iterator[None]:
+    """Forget the store that was put into the environment when MLflow was last asked for one."""
+    _forget_store()
+    yield
+    _forget_store()
 
 
 @pytest.fixture(scope="session")

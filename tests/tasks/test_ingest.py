@@ -44,6 +44,7 @@ def ingested(source: Path, **settings: object) -> Dataset:
     """Run the stage over `source` into a fresh folder."""
     target = source.parent / f"images-{len(list(source.parent.iterdir()))}"
     target.mkdir()
+    (source.parent / "blocked.jsonl").touch()
     params = parse({**ELSEWHERE, "ingest": {"source": str(source), **settings}})
     room = Room(
         {"source": source, "blocked": source.parent / "blocked.jsonl"}, {"images": target}, source.parent / "state"
