@@ -113,7 +113,7 @@ def lay_out(root: Path, images: int) -> None:
     (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     (root / ".dvcignore").write_text("/runs\n")  # as in this repository: its stores are not DVC's to look at
     (root / "photos").mkdir()
-    (root / PLACES["blocked"]).touch()
+    (root / PLACES["blocked"]).write_text("\n")
     _draw(root, range(images), has_captions=True)
 
 

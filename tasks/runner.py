@@ -121,7 +121,7 @@ def _mend(place: str, parent: str) -> str:
     if producer(place):
         return "run the earlier stages with `dopsd run`"
     if place == "blocked":
-        return "put it back with `git checkout blocked.jsonl`; an empty file blocks nothing"
+        return "put it back with `git checkout blocked.jsonl`; one with an empty line blocks nothing"
     key = PLACES[place][2:-1]
     if place == "source":
         return f"put your images there, or their folder into {PARAMS_FILE} as {key}"

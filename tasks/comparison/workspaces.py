@@ -18,6 +18,7 @@ from dopsd.recipe import decisive
 from tasks.comparison.cells import Cell
 from tasks.comparison.concepts import Concept
 from tasks.folders import read_json, read_yaml, sha256_of_file, sha256_of_folder, sha256_of_json, write_json, write_text
+from tasks.images.blocked import blocked
 from tasks.params import Params, resolved
 from tasks.pipeline import PLACES
 from tasks.scoring.base_walks import FOLDER
@@ -69,7 +70,7 @@ def source_identity(folder: Path) -> str:
     """Digest what decides what a concept prepares: params, weights, its images and captions, and what is blocked."""
     said = _params(folder)
     numbers = [said[section] for section in ("caption", "embed", "probe")]
-    refused = [digest for digest in [sha256_of_file(folder / _BLOCKED)] if (folder / _BLOCKED).stat().st_size]
+    refused = [asdict(row) for row in blocked(folder / _BLOCKED).rows]
     found = [numbers, said["train"]["num_steps"], _models(said), sha256_of_folder(_source(said)), *refused]
     return sha256_of_json(found)
 

@@ -51,7 +51,10 @@ class BlockList:
 
 
 def blocked(path: Path) -> BlockList:
-    """Read the block-list; raises ValueError naming a line that is none, FileNotFoundError where there is no file."""
+    """Read the block-list; raises ValueError naming a line that is none, FileNotFoundError where there is no file.
+
+    One that blocks nothing holds an empty line, as DVC warns of files without a byte.
+    """
     try:
         return BlockList(tuple(BlockedRow(**row) for row in read_rows(path)))
     except TypeError as error:
