@@ -9,21 +9,21 @@ beside its place and moved in, so any number of processes may write at once; wha
 deleted at any time.
 """
 
+import hashlib
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.folders import sha256_of_bytes, sha256_of_json, write_bytes
-from tasks.stores.batches import batches
+from tasks.folders import sha256_of_json, write_bytes
 
 _DIGEST = 64  # hex digits, then a blank and the id of a picture, or nothing
 _LONGEST = 256
 _ABANDONED_S = 3600
-_TOGETHER = 32
-"""Entries that a thread reads at a time; small ones take less than starting it."""
+_LARGE = 1 << 18
+"""Bytes of an entry from which on its digest is computed beside others; threads with less to do wait for each other."""
 
 
 def key_of(parts: Mapping[str, object]) -> str:
@@ -56,13 +56,21 @@ class Store:
         return None
 
     def missing(self, keys: Sequence[str]) -> list[int]:
-        """Say at which positions of `keys` there is no whole entry, equal keys once; several threads read."""
+        """Say at which positions of `keys` there is no whole entry, equal keys once."""
         first = {key: position for position, key in reversed(list(enumerate(keys)))}
-        pieces = batches(list(first), _TOGETHER)
-        with ThreadPoolExecutor() as readers:  # digests of large entries are computed side by side
-            found = readers.map(lambda piece: [self.read(key) is None for key in piece], pieces)
-            lacks = [lack for piece in found for lack in piece]
+        if self._holds_large(first):
+            with ThreadPoolExecutor() as readers:
+                lacks = list(readers.map(self._lacks, first))
+        else:
+            lacks = [self._lacks(key) for key in first]
         return sorted(position for position, lack in zip(first.values(), lacks, strict=True) if lack)
+
+    def _lacks(self, key: str) -> bool:
+        return self.read(key) is None
+
+    def _holds_large(self, keys: Iterable[str]) -> bool:
+        """Tell by the first entry that is there; those of one kind are of about one size."""
+        return next((path.stat().st_size for path in map(self.path, keys) if path.is_file()), 0) >= _LARGE
 
     def write(self, key: str, data: bytes, of: str = "") -> None:
         """Keep `data` under `key`, whole or not at all; without waiting for the disk, as what is read is checked.
@@ -94,5 +102,7 @@ def opened(runs: Path, kind: str) -> Store:
 
 def _seal(key: str, data: bytes, of: bytes) -> bytes:
     """Digest key, picture and data together: an entry under another's name is damaged too."""
-    digest = sha256_of_bytes(key.encode() + of + data).encode()
-    return digest + b" " + of if of else digest
+    digest = hashlib.sha256(key.encode() + of)
+    digest.update(data)  # which lets other threads go on meanwhile, if it is large
+    said = digest.hexdigest().encode()
+    return said + b" " + of if of else said
