@@ -11,17 +11,22 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
+import yaml
 
 from dopsd.recipe import Method
 from flows.mistakes import mistakes_told, told
 from tasks.comparison.concepts import Concept, concepts
+from tasks.comparison.counts import read_counts
 from tasks.comparison.question import Question, Table
-from tasks.params import Params, load, of_family
+from tasks.params import Params, load, of_family, parse, resolved
 
 RATES, STOPS = "5e-5,1e-4,2e-4,4e-4", "10,20,40,80"
+_SECOND_STAGE = (
+    "Evaluations that distilling sft-parent's model again takes, PREPARED,FORWARD,BACKWARD: a row of the table `cost`."
+)
 Name = TypeVar("Name", bound=str)
 
 
@@ -35,6 +40,8 @@ def compare(
     rates: Annotated[str, typer.Option(help="Learning rates to choose from, for each method.")] = RATES,
     tuning_concepts: Annotated[int, typer.Option(min=1, help="How many more they are chosen on.")] = 2,
     domains: Annotated[int, typer.Option(min=1, help="How many domains are in the table `full`.")] = 3,
+    vary: Annotated[list[str] | None, typer.Option(help="A row of the table `variants`: KEY=VALUE of `train`.")] = None,
+    second_stage: Annotated[str, typer.Option(help=_SECOND_STAGE)] = "",
     family: Annotated[str | None, typer.Option(help="Another family than that of params.yaml.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="How many cells at once.")] = os.cpu_count() or 1,
 ) -> None:
@@ -49,6 +56,8 @@ def compare(
             seeds=seeds,
             stops=sorted({int(stop) for stop in stops.split(",")}),
             training=params.train,
+            variants={said: _varied(said, params) for said in vary or ()},
+            second_stage=read_counts(second_stage) if second_stage else None,
         )
         questions = _asked(question, params, num_tuning=tuning_concepts, num_concepts=number, num_domains=domains)
         engine = importlib.import_module("flows.comparison")
@@ -70,7 +79,8 @@ def _asked(
     if of_domains:
         found = _concepts(Path(said.domains), said.domains_drawn_by, num_domains + num_tuning)
         whole = replace(question.training, weights="full")
-        asked.append(replace(question, tables=of_domains, training=whole).about(found, num_tuning))
+        alone = replace(question, tables=of_domains, training=whole, variants={}, second_stage=None)
+        asked.append(alone.about(found, num_tuning))
     return asked
 
 
@@ -80,6 +90,17 @@ def _some(option: str, said: str, known: Sequence[Name]) -> list[Name]:
         if name not in known:
             raise ValueError(f"{option}: there is no {name!r}; choose some of {', '.join(known)}")
     return [name for name in known if name in said.split(",")]
+
+
+def _varied(said: str, params: Params) -> dict[str, Any]:
+    """Read KEY=VALUE; raises ValueError where `train` has no such key, or would not train with it."""
+    key, _, value = said.partition("=")
+    everything = resolved(params)
+    try:
+        varied = parse(everything | {"train": everything["train"] | {key: yaml.safe_load(value)}})
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"--vary {said}: {error}") from error
+    return {key: getattr(varied.train, key)}
 
 
 def _concepts(folder: Path, drawn_by: str, needed: int) -> list[Concept]:

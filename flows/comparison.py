@@ -29,6 +29,7 @@ from tasks.planning.installation import numerics
 from tasks.progress import track
 
 Work = TypeVar("Work")
+_TITLES = {"lora": "Methods", "variants": "Variants", "full": "Methods, all weights, on domains"}
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,17 @@ def _answer(question: Question, bench: Bench) -> list[report.Section]:
         _all_done(bench.pool, referee.judge, _cases(question, rates, bench.out), "referee")
     said = _told(rates, question, most_lost)
     about = f"    {bench.command}\n\n{said} {_took(time.monotonic() - begun, bench)}"
-    made = [_section(name, question.cells(name, rates), bench, about) for name in question.tables]
+    made = [_section(name, question, rates, bench, about) for name in question.tables]
     if swept is not None:
         made.append(sections.rates_section("rates-full" if "full" in question.tables else "rates", swept, about))
     return made
 
 
-def _section(name: Table, wanted: Sequence[Cell], bench: Bench, about: str) -> report.Section:
+def _section(name: Table, question: Question, rates: Rates, bench: Bench, about: str) -> report.Section:
+    wanted = question.cells(name, rates)
     if name == "cost":
-        return sections.costs_section(costs(wanted, bench.out), bench.params.train.num_steps, about)
+        found, num_steps = costs(wanted, bench.out), bench.params.train.num_steps
+        return sections.costs_section(found, num_steps, about, question.second_stage)
     if name == "referee":
         return sections.referee_section(referee.values(wanted, bench.out), about)
     frame = table.values(wanted, bench.out)
@@ -84,8 +87,7 @@ def _section(name: Table, wanted: Sequence[Cell], bench: Bench, about: str) -> r
         return sections.course_section(name, "As training goes on", frame, "method", about)
     if name == "teachers":
         return sections.course_section(name, "D-OPSD under five teachers", frame, "teacher", about)
-    title = "Methods, all weights, on domains" if name == "full" else "Methods"
-    return sections.scores_section(name, title, frame, about)
+    return sections.scores_section(name, _TITLES[name], frame, about)
 
 
 def _train(wanted: Sequence[Cell], question: Question, bench: Bench, what: str) -> None:

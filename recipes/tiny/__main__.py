@@ -3,10 +3,12 @@
 python -m recipes.tiny make --size 1          # fit everything and ship it to models/; go on where it stopped
 python -m recipes.tiny refine --family flux2-klein   # one family alone, on the other models as they were shipped
 python -m recipes.tiny measure                # the numbers of docs/tiny-base*.md
+python -m recipes.tiny cost --size 2          # the evaluations that distilling takes
 python -m recipes.tiny sample                 # the sample folder of one new concept
 python -m recipes.tiny show --out world.png   # a look at the world
 """
 
+from dataclasses import astuple
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any
@@ -22,7 +24,7 @@ from recipes.tiny import architecture, flux2_klein, shipment, z_image
 from recipes.tiny.autoencoder import fit_autoencoder
 from recipes.tiny.dedistillation import fit_dedistillation
 from recipes.tiny.denoiser import fit_denoiser
-from recipes.tiny.distillation import fit_student
+from recipes.tiny.distillation import evaluations, fit_student
 from recipes.tiny.drawing import draw
 from recipes.tiny.features import fit_clip, fit_dino
 from recipes.tiny.fit import rank
@@ -108,6 +110,12 @@ def measure_models(
     """Measure a family's shipped models and write docs/tiny-base*.md and docs/tiny-base*.json."""
     torch.set_num_threads(threads)
     write_report(family, measure(family, models), models, docs)
+
+
+@app.command()
+def cost(size: Size = 1.0, processes: int = 2) -> None:
+    """Count the evaluations of a distillation, prepared, forward and backward, for `dopsd compare --second-stage`."""
+    print(*astuple(evaluations(size=size, num_processes=processes)), sep=",")
 
 
 @app.command()

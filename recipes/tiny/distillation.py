@@ -16,10 +16,11 @@ from torch import Tensor
 from dopsd.family import Context, Denoiser, Network
 from recipes.tiny.fit import Budget, fit, processes, randomness, rank, save_atomically
 from recipes.tiny.line import Line, Pool
+from tasks.comparison.counts import Evaluations
 
 STEPS, FINE = 4, 8
 """Deployed steps, and the parent's steps within each of them: 32 in all."""
-CHUNK = 64
+CHUNK, BATCH = 64, 32
 
 
 def shifted(levels: Tensor, shift: float) -> Tensor:
@@ -76,10 +77,28 @@ def _read(pool: Pool, rows: Sequence[int]) -> list[Context]:
     return pool.contexts(rows, with_image=[row % 2 == 1 for row in rows])
 
 
-def fit_student(folder: Path, line: Line, parent: Network, pool: Pool, *, size: float, batch: int = 32) -> Network:
-    """Fit a copy of the parent: `350 * size` steps on `1280 * size` trajectories, `60 * size` on its own states."""
+def num_rows(size: float) -> int:
+    """Say how many trajectories are made: about 1,280 a size."""
+    return CHUNK * max(1, int(20 * size))
+
+
+def num_steps(size: float) -> tuple[int, int]:
+    """Say how many steps are made on trajectories, and on the student's own states."""
+    return int(350 * size), int(60 * size)
+
+
+def evaluations(*, size: float, batch: int = BATCH, num_processes: int = 1) -> Evaluations:
+    """Count what `fit_student` asks of a network; the states that a student walks to are drawn: their mean counts."""
+    on_trajectories, on_own = (steps * num_processes for steps in num_steps(size))
+    regressed, own = batch * on_trajectories, batch // 2 * on_own
+    walked = own * (sum(range(STEPS)) / STEPS + FINE)
+    return Evaluations(num_rows(size) * STEPS * FINE, regressed + own + round(walked), regressed + own)
+
+
+def fit_student(folder: Path, line: Line, parent: Network, pool: Pool, *, size: float, batch: int = BATCH) -> Network:
+    """Fit a copy of the parent to its trajectories, then to what the parent says of the student's own states."""
     student, teacher = line.around(copy.deepcopy(parent)), line.around(parent)
-    states = trajectories(folder, line, parent, pool, rows=CHUNK * max(1, int(20 * size)))
+    states = trajectories(folder, line, parent, pool, rows=num_rows(size))
     deployed = deployed_grid(line.shift)
 
     def regress(x: Tensor, target: Tensor, index: Tensor, contexts: list[Context]) -> Tensor:
@@ -103,7 +122,7 @@ def fit_student(folder: Path, line: Line, parent: Network, pool: Pool, *, size: 
         target = walk(teacher, x, fine_grid(index, line.shift), contexts)
         return regress(x, target, torch.full((len(rows),), index), contexts)
 
-    weights, steps = {"student": student.network}, (int(350 * size), int(60 * size))
+    weights, steps = {"student": student.network}, num_steps(size)
     fit("student", weights, on_trajectories, Budget(steps[0], 1e-3, muon=True), folder=folder)
     fit("student_own_states", weights, on_own_states, Budget(steps[1], 4e-4, muon=True), folder=folder)
     return student.network.eval()

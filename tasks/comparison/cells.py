@@ -3,6 +3,7 @@
 >>> grid(["star"], [Training(method="sft")])[0].folder(Path("report"))  # report/cells/star/sft-lora-4e-05-0-1000
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import product
@@ -13,10 +14,19 @@ from dopsd.recipe import TAUGHT, Training
 
 @dataclass(frozen=True)
 class Cell:
-    """One training, at one moment of it, to be compared with others: on which concept, and by which recipe."""
+    """One training, at one moment of it, to be compared with others: on which concept, and by which recipe.
+
+    `variant` says what of the recipe is not as the others have it, such as "num_states=2".
+    """
 
     concept: str
     training: Training
+    variant: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name it in tables: its method, and how that is varied."""
+        return ", ".join(part for part in (self.training.method, self.variant) if part)
 
     @property
     def teacher(self) -> str:
@@ -30,7 +40,8 @@ class Cell:
         """Say where its workspace lies."""
         said = self.training
         parts = [said.method, said.weights, self.teacher.replace(" ", "-"), f"{said.learning_rate:g}"]
-        name = "-".join([part for part in parts if part] + [str(said.seed), str(said.iterations)])
+        parts += [re.sub(r"[^\w.=]+", "-", self.variant), str(said.seed), str(said.iterations)]
+        name = "-".join(part for part in parts if part)
         return out / "cells" / self.concept / name
 
 

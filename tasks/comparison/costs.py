@@ -32,7 +32,7 @@ def _row(cell: Cell, out: Path) -> dict[str, object]:
     num_examples = len(list((shared / PLACES["embeddings"] / "entries").glob("*.safetensors")))
     about = {
         "concept": cell.concept,
-        "method": said.method,
+        "method": cell.label,
         "learning_rate": said.learning_rate,
         "train_seed": said.seed,
     }

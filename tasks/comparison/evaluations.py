@@ -7,7 +7,6 @@ A kill loses nothing of this count, and no machine changes it; seconds it does n
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,20 +15,9 @@ from dopsd.examples import Example
 from dopsd.family import Context, Network
 from dopsd.objective import Scene, objective
 from dopsd.recipe import Training
+from tasks.comparison.counts import Evaluations
 
 _SHAPE = (1, 1, 1)
-
-
-@dataclass(frozen=True)
-class Evaluations:
-    """Function evaluations of a training, a picture at one state each: before its first iteration, and in all of them.
-
-    `prepared` are forward, too, and not in `forward`. A backward costs about two forwards.
-    """
-
-    prepared: int
-    forward: int
-    backward: int
 
 
 def evaluations(training: Training, num_examples: int) -> Evaluations:

@@ -14,7 +14,7 @@ import pandas as pd
 from tasks.comparison.table import by_cell
 from tasks.folders import write_bytes, write_text
 
-ORDER = ("lora", "rates", "cost", "curves", "teachers", "referee", "full", "rates-full")
+ORDER = ("lora", "rates", "variants", "cost", "curves", "teachers", "referee", "full", "rates-full")
 VALUES = "values"
 
 

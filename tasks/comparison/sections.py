@@ -10,6 +10,7 @@ import pandas as pd
 
 from dopsd.metrics.statistics import Interval, summary
 from tasks.comparison import plots
+from tasks.comparison.counts import Evaluations
 from tasks.comparison.report import Section
 from tasks.comparison.table import BASE, Table, apart, courses, divergences, means
 
@@ -21,7 +22,10 @@ _COSTS = (
     "together with a backward counted as two."
 )
 
-
+_SECOND_STAGE = (
+    "*Distilled again* is the two-stage way: tune the undistilled parent, then distil what came of it. The second "
+    "stage was counted and not run; its seconds are those of as many evaluations in the training of sft-parent."
+)
 _COST_COLUMNS = (
     "method", "before, s", "training, s", "scoring, s", "drawn first", "forward", "backward", "in all", "steps to draw",
 )  # fmt: skip
@@ -61,17 +65,24 @@ def course_section(name: str, title: str, frame: pd.DataFrame, by: str, about: s
     return Section(name, "\n\n".join(parts), frame, plots.course(found), has_cells=True)
 
 
-def costs_section(costs: pd.DataFrame, num_steps: int, about: str) -> Section:
-    """Say what each method costs before training and in it, and what its model costs to use."""
+def costs_section(costs: pd.DataFrame, num_steps: int, about: str, second: Evaluations | None = None) -> Section:
+    """Say what each method costs before training and in it, and what its model costs to use.
+
+    `second` are evaluations of a second stage, distilling the model of sft-parent again.
+    """
     own = ["train_seconds", "evaluate_seconds"]
     before = [key for key in costs if key.endswith("_seconds") and key not in own]
     rows = []
     for method, some in costs.groupby("method", sort=False):
-        counted = [float(some[key].mean()) for key in ("prepared", "forward", "backward")]
-        seconds = [_said(_by_concept(some, keys), form=".1f") for keys in (before, own[:1], own[1:])]
-        total = counted[0] + counted[1] + 2 * counted[2]
-        rows.append([str(method), *seconds, *(f"{number:.0f}" for number in (*counted, total)), str(num_steps)])
-    return Section("cost", "\n\n".join(["## What they cost", about, _COSTS, _markdown(_COST_COLUMNS, rows)]), costs)
+        counted = Evaluations(*(round(some[key].mean()) for key in ("prepared", "forward", "backward")))
+        said = [_said(_by_concept(some, keys), form=".1f") for keys in (before, own[:1], own[1:])]
+        rows.append([str(method), *said, *_counted(counted), str(num_steps)])
+        if second is not None and method == "sft-parent":
+            seconds = some["train_seconds"].mean() / counted.in_all * (counted + second).in_all
+            said[1] = f"about {seconds:.0f}"
+            rows.append([f"{method}, distilled again", *said, *_counted(counted + second), str(num_steps)])
+    parts = ["## What they cost", about, _COSTS, *([] if second is None else [_SECOND_STAGE])]
+    return Section("cost", "\n\n".join([*parts, _markdown(_COST_COLUMNS, rows)]), costs)
 
 
 def referee_section(frame: pd.DataFrame, about: str) -> Section:
@@ -82,6 +93,10 @@ def referee_section(frame: pd.DataFrame, about: str) -> Section:
     legend = f"Means over {concepts} concepts ({seeds} trainings each), with 95 % intervals over concepts. {_REFEREE}"
     parts = ["## Teacher and student of D-OPSD", about, legend, _table(rows, head=["image", "iterations"])]
     return Section("referee", "\n\n".join(parts), frame, plots.divergence(found))
+
+
+def _counted(counts: Evaluations) -> list[str]:
+    return [str(number) for number in (counts.prepared, counts.forward, counts.backward, counts.in_all)]
 
 
 def _by_concept(costs: pd.DataFrame, keys: Sequence[str]) -> Interval:

@@ -20,7 +20,7 @@ from tasks.pipeline import PLACES
 BASE = "base"
 LIKENESS, KEPT, SHARPNESS = "concept/dino_d", "retention/clip_s", "retention/sharpness"
 Table = Mapping[str, Mapping[str, Interval]]
-"""Method (or teacher) to metric to interval."""
+"""Method (as its cells are labelled), or teacher, to metric to interval."""
 Courses = Mapping[str, Mapping[float, Mapping[str, Interval]]]
 """Method (or teacher) to iterations (or learning rate) to metric to interval."""
 _OF_A_TRAINING = {"teacher": "", "iterations": 0, "learning_rate": 0.0, "train_seed": 0}
@@ -97,7 +97,7 @@ def found(rows: Mapping[str, Interval], metric: str) -> Interval:
 def _rows(cell: Cell, out: Path) -> pd.DataFrame:
     rows = pd.read_csv(cell.folder(out) / PLACES["scores"] / "rows.csv")
     said = cell.training
-    rows["method"] = rows["model"].where(rows["model"] == BASE, said.method)
+    rows["method"] = rows["model"].where(rows["model"] == BASE, cell.label)
     return rows.assign(
         concept=cell.concept,
         teacher=cell.teacher,

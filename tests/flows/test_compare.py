@@ -94,13 +94,13 @@ def asked(*options: str) -> Any:
 
 
 def test_all_tables_come_of_one_command_and_nothing_is_done_twice(bench: Bench) -> None:
-    options = ["--tables", ",".join(get_args(Table)), "--methods", "dopsd,sft", "--rates", "1e-4"]
+    options = ["--tables", ",".join(get_args(Table)), "--methods", "dopsd,sft", "--rates", "1e-4", "--vary", "rank=8"]
     assert asked(*options).exit_code == 0
     page = (bench.root / "report" / "report.md").read_text()
     headings = [line for line in page.splitlines() if line.startswith("## ")]
     assert len(headings) == len(set(headings)) == len(get_args(Table))
     assert all((bench.root / "report" / f"{table}.csv").is_file() for table in get_args(Table))
-    of_concepts, of_domains = 2 * (4 * 2 + 4 * 2), 2
+    of_concepts, of_domains = 2 * (4 * 2 + 4 * 2 + 2), 2
     assert len(bench.scored) == of_concepts + of_domains
     assert asked(*options).exit_code == 0
     assert len(bench.scored) == of_concepts + of_domains
@@ -113,12 +113,37 @@ def test_rates_are_chosen_on_concepts_that_are_not_in_the_table(bench: Bench) ->
     assert "1 concepts that are not in the tables" in (bench.root / "report" / "lora.md").read_text()
 
 
+def test_a_variant_is_told_from_the_same_method_as_params_have_it(bench: Bench) -> None:
+    options = ["--tables", "variants,cost", "--methods", "sft", "--vary", "rank=8", "--vary", "targets=[to_q, to_k]"]
+    assert asked(*options, "--rates", "1e-4").exit_code == 0
+    assert set(bench.scored) == {f"sft-lora-0.0001-{part}0-4" for part in ("", "rank=8-", "targets=-to_q-to_k--")}
+    rows = {"base", "sft", "sft, rank=8", "sft, targets=[to_q, to_k]"}
+    assert set(pd.read_csv(bench.root / "report" / "variants.csv")["method"]) == rows
+    assert set(pd.read_csv(bench.root / "report" / "cost.csv")["method"]) == rows - {"base"}
+
+
+def test_two_stages_cost_the_parents_training_and_its_distillation(bench: Bench) -> None:
+    options = ["--tables", "cost", "--methods", "sft-parent", "--rates", "1e-4", "--second-stage", "5,6,7"]
+    assert asked(*options).exit_code == 0
+    one = 4 * 4  # iterations of four pictures, each forward and backward once
+    rows = {
+        row.split(" | ")[0]: row.split(" | ")[4:8] for row in (bench.root / "report/cost.md").read_text().split("\n")
+    }
+    assert rows["| sft-parent"] == ["0", f"{one}", f"{one}", f"{3 * one}"]
+    assert rows["| sft-parent, distilled again"] == ["5", f"{one + 6}", f"{one + 7}", f"{3 * one + 25}"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--tables", "lora,tables"], "--tables: there is no 'tables'"),
         (["--methods", "magic"], "--methods: there is no 'magic'"),
         (["--concepts", "9"], "holds 3 concepts, 10 are needed"),
+        (["--tables", "lora", "--vary", "rank=8"], "--vary and the table `variants` go together"),
+        (["--tables", "variants"], "--vary and the table `variants` go together"),
+        (["--tables", "variants", "--vary", "num_states=9"], "--vary num_states=9: params.yaml: train.num_states is 9"),
+        (["--second-stage", "5,6,7"], "--second-stage is a row of the table `cost` beside sft-parent"),
+        (["--second-stage", "5"], "'5' are no evaluations: give three counts"),
     ],
 )
 def test_what_cannot_be_asked_is_told_before_anything_runs(bench: Bench, options: list[str], said: str) -> None:

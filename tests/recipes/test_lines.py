@@ -1,6 +1,7 @@
 """Both families of the recipe are fitted on what they are deployed with."""
 
 import copy
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -12,10 +13,11 @@ from transformers import Qwen3VLForConditionalGeneration
 
 from dopsd.adapter import fuse_
 from dopsd.families.catalogue import family
+from dopsd.family import Context
 from recipes.tiny import dedistillation, distillation, flux2_klein, pool, z_image
 from recipes.tiny.autoencoder import pictures
 from recipes.tiny.dedistillation import fit_dedistillation
-from recipes.tiny.distillation import FINE, STEPS, fine_grid, shifted
+from recipes.tiny.distillation import BATCH, FINE, STEPS, evaluations, fine_grid, fit_student, num_steps, shifted
 from recipes.tiny.line import Line, Shared
 from recipes.tiny.pictures import as_image
 from recipes.tiny.shipment import ship_adapter, ship_pipeline
@@ -53,6 +55,43 @@ def test_the_parents_fine_steps_lie_within_the_deployed_ones(line: Line) -> None
     grids = [fine_grid(index, line.shift) for index in range(STEPS)]
     assert all(len(grid) == FINE + 1 for grid in grids)
     assert all(torch.equal(one[-1], other[0]) for one, other in pairwise(grids))
+
+
+class Counted:
+    """A denoiser of one weight that counts the rows it is asked for, and those it learns from."""
+
+    def __init__(self, network: torch.nn.Linear) -> None:
+        self.network, self.asked, self.learnt = network, 0, 0
+
+    def velocity(self, x: torch.Tensor, sigma: torch.Tensor, contexts: Sequence[Context]) -> torch.Tensor:
+        self.asked += len(x)
+        self.learnt += len(x) * torch.is_grad_enabled()
+        return x * self.network.weight
+
+
+class CountedLine:
+    """A line whose denoisers count, and whose pool holds scenes without words."""
+
+    shift, latents = 3.0, torch.zeros(64, 1, 1, 1)
+
+    def __init__(self) -> None:
+        self.made: list[Counted] = []
+
+    def around(self, network: torch.nn.Linear) -> Counted:
+        self.made.append(Counted(network))
+        return self.made[-1]
+
+    def contexts(self, rows: Sequence[int], *, with_image: Sequence[bool]) -> list[Context]:
+        return []
+
+
+def test_the_evaluations_of_a_distillation_are_those_that_it_makes(tmp_path: Path) -> None:
+    line, size = CountedLine(), 0.1
+    fit_student(tmp_path, line, torch.nn.Linear(1, 1, bias=False), line, size=size)  # type: ignore[arg-type]
+    counted = evaluations(size=size)
+    assert sum(one.learnt for one in line.made) == counted.backward
+    walked = sum(one.asked for one in line.made) - counted.prepared - counted.forward
+    assert abs(walked) <= num_steps(size)[1] * BATCH // 2 * 1.5  # where students walk to is drawn
 
 
 def test_flux_has_the_shared_autoencoder_and_latents_of_unit_variance(
