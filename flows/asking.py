@@ -37,13 +37,13 @@ class Asking:
             resource=Resource({"prefect.resource.id": f"{TRIGGER}.{run.run.rpartition('-')[0]}"}),
             payload={"run": run.run, "images": len(run.images), "reason": run.reason},
         )
-        with _server() as server:
-            server.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
+        with server() as client:
+            client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
 
     def outcome(self, run: Fired) -> Literal["unknown", "open", "completed", "failed"]:
         """Look the run up; of several with its name, one that completed is enough."""
-        with _server() as server:
-            states = [found.state for found in _runs(server, run) if found.state is not None]
+        with server() as client:
+            states = [found.state for found in _runs(client, run) if found.state is not None]
         if not states:
             return "unknown"
         if any(state.is_completed() for state in states):
@@ -52,7 +52,8 @@ class Asking:
 
 
 @contextmanager
-def _server() -> Iterator[SyncPrefectClient]:
+def server() -> Iterator[SyncPrefectClient]:
+    """Lend a client of the server; raises Unreachable where it does not answer."""
     try:
         with get_client(sync_client=True) as client:
             yield client
@@ -60,11 +61,11 @@ def _server() -> Iterator[SyncPrefectClient]:
         raise Unreachable(f"the Prefect server does not answer ({error}); `dopsd status` says what runs") from error
 
 
-def _runs(server: SyncPrefectClient, run: Fired) -> Iterator[FlowRun]:
+def _runs(client: SyncPrefectClient, run: Fired) -> Iterator[FlowRun]:
     """Find the flow runs that were asked for by this name, the newest first."""
     since = FlowRunFilterExpectedStartTime(after_=run.at - timedelta(minutes=5))
     for offset in range(0, 1000 * _PAGE, _PAGE):
-        page = server.read_flow_runs(
+        page = client.read_flow_runs(
             flow_run_filter=FlowRunFilter(expected_start_time=since),
             sort=FlowRunSort.EXPECTED_START_TIME_DESC,
             limit=_PAGE,

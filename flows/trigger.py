@@ -7,6 +7,7 @@ dopsd trigger simulate runs/triggers/new-images/events.jsonl --policy policy.yam
 import fcntl
 import importlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,19 +17,20 @@ from rich.table import Column, Table
 
 from flows.mistakes import mistakes_told, told
 from tasks.triggers import policy as policies
-from tasks.triggers.events import Fired, history
+from tasks.triggers.events import Arrived, Event, Fired, Refused, history
 from tasks.triggers.journal import EVENTS, TRIGGERS
 from tasks.triggers.simulation import Replay, simulate
 from tasks.triggers.state import after
 
 app = typer.Typer(help="Start runs on new images, by a policy.", no_args_is_help=True)
 
+_MOST_TOLD = 3
 PolicyFile = Annotated[Path, typer.Option("--policy", metavar="FILE", help="The policy, as YAML.")]
 
 
 @app.command()
 def watch(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Where others put images: a folder, s3://BUCKET/...")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, s3://BUCKET/..., event://NAME.")],
     policy: PolicyFile,
     name: Annotated[str | None, typer.Option(help="Its name; without it, that of the policy file.")] = None,
     every: Annotated[str, typer.Option(metavar="SPAN", help="How often to look.")] = "5s",
@@ -40,18 +42,21 @@ def watch(
 
 @app.command(name="list")
 def list_triggers() -> None:
-    """Say where the images of each trigger stand, and which run is under way."""
-    table = Table(
-        "trigger", "", Column("waiting", justify="right"), Column("taken", justify="right"),
-        Column("trained", justify="right"), "run under way", box=None, pad_edge=False, header_style="bold",
-    )  # fmt: skip
+    """Say where the images of each trigger stand, which run is under way, and what was refused last and why."""
+    counted = (Column(name, justify="right") for name in ("waiting", "taken", "trained", "refused"))
+    table = Table("trigger", "", *counted, "run under way", box=None, pad_edge=False, header_style="bold")
+    last = list[str]()
     with mistakes_told():
         for path in sorted(TRIGGERS.glob(f"*/{EVENTS}")):
-            state = after(history(path).events)
-            counts = [str(len(images)) for images in (state.waiting, state.taken, state.trained)]
+            events = history(path).events
+            state, refused = after(events), _refused(events)
+            counts = [str(len(found)) for found in (state.waiting, state.taken, state.trained, refused)]
             under_way = state.open_run.run if state.open_run else "-"
             table.add_row(path.parent.name, "watched" if _is_watched(path) else "not watched", *counts, under_way)
+            last += [f"{path.parent.name}: {file}: {reason}" for file, reason in list(refused.items())[-_MOST_TOLD:]]
     Console(highlight=False).print(table if table.rows else "no trigger: `dopsd trigger watch` makes one")
+    for said in last:
+        told.print(said, markup=False, soft_wrap=True)
 
 
 @app.command(name="simulate")
@@ -89,6 +94,17 @@ def _show(found: Replay, console: Console) -> None:
 
 def _time(fire: Fired) -> str:
     return fire.at.isoformat(sep=" ", timespec="seconds")
+
+
+def _refused(events: Iterable[Event]) -> dict[str, str]:
+    """List what counts for nothing, and why; a file that came good later is no longer in it."""
+    found = dict[str, str]()
+    for event in events:
+        if isinstance(event, Refused | Arrived):
+            found.pop(event.file, None)
+        if isinstance(event, Refused):
+            found[event.file] = event.reason
+    return found
 
 
 def _is_watched(path: Path) -> bool:

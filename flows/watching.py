@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from flows.mistakes import told
@@ -24,6 +25,7 @@ from tasks.triggers.events import Arrived, Ended, Event, Fired, Refused, Withdra
 from tasks.triggers.inbox import Inbox
 from tasks.triggers.journal import TRIGGERS, WATCHED, journal
 from tasks.triggers.sources import catalogue
+from tasks.triggers.sources.offers import Offers
 from tasks.triggers.sources.source import Source, Unreachable
 from tasks.triggers.watch import Places, Starter, Watch
 
@@ -36,39 +38,37 @@ def watch(address: str, policy: Path, name: str, every: str) -> None:
     if pause < 1:
         raise ValueError(f"--every is {every}: looking more than once a second helps nobody")
     _check(name, catalogue.local(address), params)
-    source, place = _reached(address), TRIGGERS / name
+    place, starter = TRIGGERS / name, _starter()
+    source = _reached(address, place, Path(params.ingest.source))
     with journal(place) as written:
         write_json(place / WATCHED, {"source": address})
         for mistake in written.mistakes:
             told.print(f"left out: {mistake}", style="yellow", markup=False, soft_wrap=True)
         places = Places(place / "batches", Path(params.ingest.source) / name)
         inbox = Inbox(source, params.ingest, place)
-        _go_on(Watch(name, chosen, written, inbox, _starter(), places), pause)
+        _go_on(Watch(name, chosen, written, inbox, starter, places), pause)
 
 
 def _check(name: str, folder: Path | None, params: Params) -> None:
     """Raise ValueError where a run could see half an upload, or the name cannot be a folder."""
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(f"--name is {name!r}: use letters, digits, - and _")
-    source = Path(params.ingest.source).resolve()
-    if folder is not None and _overlap(folder.resolve(), source):
-        said = (
-            f"{folder} and ingest.source of {PARAMS_FILE} ({params.ingest.source}) are one folder, or within each other"
-        )
-        raise ValueError(f"{said}: watch another, as runs must not see half an upload")
+    source = Path(params.ingest.source)
+    if folder is not None:
+        catalogue.refuse_overlap(folder, source)
     # no answer: there is no repository, or the folder lies outside of it
-    if git.said_if_it_can(Path(), "ls-files", "--", str(source)):
+    if git.said_if_it_can(Path(), "ls-files", "--", str(source.resolve())):
         said = f"ingest.source of {PARAMS_FILE} ({params.ingest.source}) is in git"
         raise ValueError(f"{said}, where a worker's run would not see new images: name a folder that git ignores")
 
 
-def _overlap(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
-
-
-def _reached(address: str) -> Source:
+def _reached(address: str, place: Path, ingested: Path) -> Source:
     """Find the source, and look whether it answers: what is wrong from the start is a mistake, and told as one."""
-    source = catalogue.named(address)
+    if address.startswith(catalogue.OFFERED):
+        hear = partial(importlib.import_module("flows.hearing").heard, address.removeprefix(catalogue.OFFERED))
+        source: Source = Offers(hear, place / "offers.json", ingested)
+    else:
+        source = catalogue.named(address)
     try:
         source.marks()
     except Unreachable as error:

@@ -57,7 +57,7 @@ def _copied(inbox: Inbox, name: str, folder: Path) -> bool:
     if looked is None:
         return False
     try:
-        with inbox.source.lent(name, looked.mark) as (path, _):
+        with inbox.source.lent(name, looked.mark) as path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
     except (Changed, FileNotFoundError):

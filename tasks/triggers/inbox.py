@@ -91,8 +91,8 @@ class Inbox:
     def _judged(self, name: str, mark: str, now: datetime) -> list[Event]:
         """Look into one file; raises Changed."""
         try:
-            with self.source.lent(name, mark) as (path, folder):
-                return list(validated(path, folder, self._settings, self._blocked, now))
+            with self.source.lent(name, mark) as path:
+                return list(validated(path, name, self._settings, self._blocked, now))
         except Unusable as refusal:
             return [Refused(at=now, file=name, reason=f"{refusal.reason}; {refusal.mend}")]
 

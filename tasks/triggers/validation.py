@@ -1,13 +1,13 @@
 """Whether a file that arrived can be trained on, by the rules that ingest goes by, and by one that it needs no longer.
 
-for event in validated(Path("inbox/pack.zip"), Path("inbox"), params.ingest, BlockList(), now): ...
+for event in validated(Path("inbox/new/pack.zip"), "new/pack.zip", params.ingest, BlockList(), now): ...
 """
 
-import os
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tasks.images.blocked import BlockList
 from tasks.images.picture import Limits, Unusable, decoded
@@ -19,19 +19,15 @@ from tasks.triggers.events import Arrived, Event, Refused
 _TAR_END = bytes(1024)
 
 
-def validated(path: Path, folder: Path, settings: Ingest, blocked: BlockList, now: datetime) -> Iterator[Event]:
+def validated(path: Path, name: str, settings: Ingest, blocked: BlockList, now: datetime) -> Iterator[Event]:
     """Tell of every image in a file, or why there is none; captions and hidden files go without a word."""
     if _is_cut(path):
-        yield Refused(at=now, file=named(path, folder), reason="the archive has no end: its upload stopped, or goes on")
+        yield Refused(at=now, file=name, reason="the archive has no end: its upload stopped, or goes on")
         return
-    for file in files_of(path, folder, int(settings.max_megabytes * 1e6)):
+    for found in files_of(path, path.parent, int(settings.max_megabytes * 1e6)):
+        file = replace(found, name=str(PurePosixPath(name).parent / found.name))
         if not file.is_skipped and not is_sidecar(file.name):
-            yield _judged(file, named(path, folder), settings, blocked, now)
-
-
-def named(path: Path, folder: Path) -> str:
-    """Name a file below the folder; what is not UTF-8 keeps its bytes behind backslashes."""
-    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
+            yield _judged(file, name, settings, blocked, now)
 
 
 def _judged(file: SourceFile, holder: str, settings: Ingest, blocked: BlockList, now: datetime) -> Event:

@@ -216,7 +216,9 @@ def new_images_start_a_run(box: Box, command: str) -> None:
     found = box.ask("events/filter", filter={"event": {"name": ["dopsd.images-ready"]}})["events"]
     assert {event["payload"]["run"] for event in found} == {fired.run}
     said = box.typed("dopsd trigger list")[1]
-    assert said.splitlines()[-1].split() == ["new-images", "not", "watched", "0", "0", "2", "-"]
+    (row,) = (line.split() for line in said.splitlines() if line.startswith("new-images "))
+    assert row == ["new-images", "not", "watched", "0", "0", "2", "1", "-"]
+    assert "new-images: broken.png: " in said
 
 
 def a_run_whose_processes_are_killed(box: Box) -> str:

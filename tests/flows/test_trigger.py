@@ -110,6 +110,7 @@ def test_triggers_are_listed_with_where_their_images_stand(here: Path, monkeypat
         at = written.state.newest
         assert at is not None
         written.append(Fired(at=at, run="new-1", images=("a", "c"), reason=""))
-        row = CliRunner().invoke(app, ["trigger", "list"]).stdout.splitlines()[-1]
-        assert row.split() == ["new", "watched", "2", "2", "0", "new-1"]
+        listed = CliRunner().invoke(app, ["trigger", "list"])
+        assert listed.stdout.splitlines()[-1].split() == ["new", "watched", "2", "2", "0", "1", "new-1"]
+        assert listed.stderr == "new: c.png: it is broken\n"
     assert "not watched" in CliRunner().invoke(app, ["trigger", "list"]).stdout

@@ -351,7 +351,7 @@ def test_a_trigger_refuses_what_was_taken_down(source: Path) -> None:
     for name, data in copies().items():
         (source / name).write_bytes(data)
     now, settings = datetime.now(UTC), Ingest(source="")
-    events = [event for path in sorted(source.iterdir()) for event in validated(path, source, settings, listed, now)]
+    events = [event for path in sorted(source.iterdir()) for event in validated(path, path.name, settings, listed, now)]
     told = {event.file: event.event for event in events if isinstance(event, Arrived | Refused)}
     assert told == dict.fromkeys(copies(), "refused") | {"good.png": "arrived"}
     assert all(event.reason.startswith("blocked; ") for event in events if isinstance(event, Refused))

@@ -1,14 +1,19 @@
 """Which kind of source an address names.
 
 named("inbox"); named("s3://bucket/inbox")
+
+An address such as event://dopsd.images-offered is none of these: what is offered there names them, one by one.
 """
 
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tasks.params import PARAMS_FILE
 from tasks.triggers.sources.folder import Folder
 from tasks.triggers.sources.object_store import ObjectStore
 from tasks.triggers.sources.source import Source
+
+OFFERED = "event://"
 
 
 def named(address: str) -> Source:
@@ -18,6 +23,14 @@ def named(address: str) -> Source:
     if urlsplit(address).password is not None:
         raise ValueError("the address holds a password, which would be told in logs: leave it to the environment")
     return ObjectStore(address)
+
+
+def refuse_overlap(folder: Path, ingested: Path) -> None:
+    """Raise ValueError where a run could see half an upload, as ingest reads the folder that is watched."""
+    one, other = folder.resolve(), ingested.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        said = f"{folder} and ingest.source of {PARAMS_FILE} ({ingested}) are one folder, or within each other"
+        raise ValueError(f"{said}: watch another, as runs must not see half an upload")
 
 
 def local(address: str) -> Path | None:

@@ -3,13 +3,13 @@
 Folder(Path("inbox")).marks()
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.images.source import paths
 from tasks.triggers.sources.source import Changed
-from tasks.triggers.validation import named
 
 
 class Folder:
@@ -22,18 +22,23 @@ class Folder:
         """Mark files by size and time; raises FileNotFoundError."""
         if not self._folder.is_dir():
             raise FileNotFoundError(f"there is no folder {self._folder} to watch: make it, or name another")
-        self._paths = {named(path, self._folder): path for path in paths(self._folder)}
+        self._paths = {_named(path, self._folder): path for path in paths(self._folder)}
         return {name: mark for name, path in self._paths.items() if (mark := _mark(path)) is not None}
 
     @contextmanager
-    def lent(self, name: str, mark: str) -> Iterator[tuple[Path, Path]]:
+    def lent(self, name: str, mark: str) -> Iterator[Path]:
         """Lend the file where it lies; raises Changed also after it was read, as it may have been written meanwhile."""
         path = self._paths.get(name, self._folder / name)
         if _mark(path) != mark:
             raise Changed(name)
-        yield path, self._folder
+        yield path
         if _mark(path) != mark:
             raise Changed(name)
+
+
+def _named(path: Path, folder: Path) -> str:
+    """Name a file below the folder; what is not UTF-8 keeps its bytes behind backslashes."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _mark(path: Path) -> str | None:

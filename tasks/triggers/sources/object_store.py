@@ -49,17 +49,16 @@ class ObjectStore:
         return {name: mark for name, mark in found.items() if not name.endswith("/")}  # which stands for a folder
 
     @contextmanager
-    def lent(self, name: str, mark: str) -> Iterator[tuple[Path, Path]]:
+    def lent(self, name: str, mark: str) -> Iterator[Path]:
         """Download the object to a folder that goes with the block, and see that it is whole and still that object."""
         self._refuse_strange(name)
         with tempfile.TemporaryDirectory(prefix="dopsd-") as lent:
-            path = Path(lent) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path = Path(lent) / PurePosixPath(name).name
             with self._told():
                 is_same = self._brought(name, path) == mark
             if not is_same:
                 raise Changed(name)
-            yield path, Path(lent)
+            yield path
 
     def _brought(self, name: str, path: Path) -> str | None:
         """Download one object; gives the mark of what came, None where it went or was replaced meanwhile."""

@@ -1,7 +1,7 @@
 """What a trigger needs of a place that others put images into: which files are there, and each of them to read.
 
 for name, mark in source.marks().items():
-    with source.lent(name, mark) as (path, folder): path.read_bytes()
+    with source.lent(name, mark) as path: path.read_bytes()
 
 A mark is any text that is another once the file is another. So whoever watches a place keeps names and marks, and
 nothing of how the place is reached.
@@ -28,8 +28,8 @@ class Source(Protocol):
         """Give the mark of every file by its name below the place; raises FileNotFoundError, Unreachable."""
         ...
 
-    def lent(self, name: str, mark: str) -> AbstractContextManager[tuple[Path, Path]]:
-        """Lend a file, and the folder that its name counts from.
+    def lent(self, name: str, mark: str) -> AbstractContextManager[Path]:
+        """Lend a file to read; the last part of its name is the path's own.
 
         Raises Changed where it has not that mark before and after, Unusable where it can be no file, Unreachable.
         """
