@@ -7,6 +7,7 @@ the like, or ~/.aws. Nothing here reads, writes or logs them. An object is downl
 when a run takes it: no second copy of the bucket is kept.
 """
 
+import errno
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from tasks.triggers.sources.source import Changed, Unreachable
 _VERSIONS = ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "updated", "created")
 """What stores call that which changes with an object; the first that is there says most."""
 _LONGEST_NAME = 255
+_S3 = "s3:// needs `pip install --constraint constraints.txt --editable '.[s3]'`"
+_ADDRESS = "correct the address, or the endpoint and credentials in the environment (AWS_ENDPOINT_URL, ...)"
 
 
 class ObjectStore:
@@ -33,9 +36,8 @@ class ObjectStore:
         try:
             self._store, root = url_to_fs(address, use_listings_cache=False)
         except Exception as error:  # each kind of store has errors of its own
-            said = f"{address} cannot be watched: {error}"
-            mend = "s3:// needs `pip install --constraint constraints.txt --editable '.[s3]'`"
-            raise ValueError(f"{said}; {mend}") from error
+            mend = _S3 if address.startswith("s3://") else "correct the address"
+            raise ValueError(f"{address} cannot be watched: {error}; {mend}") from error
         self._root = f"{root.rstrip('/')}/"
 
     def marks(self) -> Mapping[str, str]:
@@ -88,7 +90,8 @@ class ObjectStore:
         try:
             yield
         except Exception as error:
-            mend = "correct the address, or the endpoint and credentials in the environment (AWS_ENDPOINT_URL, ...)"
+            is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            mend = f"make room in {tempfile.gettempdir()}, or name another place in TMPDIR" if is_full else _ADDRESS
             raise Unreachable(f"{self._address} cannot be read ({error}): {mend}") from error
 
 
