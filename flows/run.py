@@ -82,13 +82,16 @@ def _isolated() -> None:
 
 
 def _choose(parent: str | None) -> None:
-    """Write the parent that is asked for into params.yaml, by the name that stays its own."""
+    """Write the parent that is asked for into params.yaml, by the name that stays its own; mix in what it learnt."""
     if parent is None:
         return
     name = load(ROOT).register.model
     version = parent if parent == "base" else importlib.import_module("tasks.versions.registry").named(name, parent)
     if override(ROOT, "train.parent", version):
         told.print(f"{PARAMS_FILE}: train.parent is now {version}")
+    mixed = importlib.import_module("tasks.versions.replay").mix_in(ROOT, version, load(ROOT))
+    if mixed:
+        told.print(f"{mixed} pictures that {version} or its ancestors learnt are learnt again")
 
 
 def _refuse_stale(found: Plan, selection: Selection) -> None:

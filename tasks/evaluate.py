@@ -17,7 +17,7 @@ from dopsd.placement import fastest
 from dopsd.pretrained import named
 from tasks.cast import Cast, load_cast
 from tasks.folders import write_bytes, write_json, write_manifest, write_text
-from tasks.images.dataset import embedded, teacher_context
+from tasks.images.dataset import judged, teacher_context
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
 from tasks.progress import track
@@ -36,7 +36,7 @@ _COLUMNS = 6
 
 def run(params: Params, room: Room) -> None:
     """Write `data/scores`: `scores.json`, every value in `rows.csv`, `grid.png`, the concept's `panel`, a manifest."""
-    pairs = embedded(room)
+    pairs = judged(room)
     chosen = pairs[:: -(-len(pairs) // params.evaluate.num_rewrites)]
     targets = {pair.id: pair.picture() for pair in chosen}
     learnt, their_targets = earlier([Path(folder) for folder in params.evaluate.earlier])

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from dopsd.recipe import Probing, Training
 from tasks.folders import read_yaml
-from tasks.sections import Caption, Compare, Embed, Evaluate, Ingest, Machine, Models, Register
+from tasks.sections import Caption, Compare, Embed, Evaluate, Ingest, Machine, Models, Register, Replay
 
 PARAMS_FILE = "params.yaml"
 
@@ -36,6 +36,7 @@ class Params:
     probe: Probing = Probing()
     train: Training = Training()
     register: Register = Register()
+    replay: Replay = Replay()
     machine: Machine = Machine()
     compare: Compare = Compare()
 

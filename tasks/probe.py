@@ -6,7 +6,7 @@ Both draw the training prompts in the deployed steps; the report says who came n
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -34,8 +34,8 @@ _COLUMNS = 6
 
 def run(params: Params, room: Room) -> None:
     """Write `data/probe`: the finding in `probe.json`, and `grid.png` to see it; a weak teacher is no error here."""
-    images = {pair.id: pair for pair in dataset.embedded(room)}
-    pairs = _drawn(params, room)
+    images = {pair.id: pair for pair in dataset.judged(room)}
+    pairs = _drawn(params, room, images)
     encoder = family(params.models.family).load_encoder(room.reads["base"], room.reads["vlm"], fastest())
     teacher = encoder.pictures(torch.stack([pair.teacher for pair in pairs]))
     student = encoder.pictures(torch.stack([pair.student for pair in pairs]))
@@ -49,13 +49,14 @@ def run(params: Params, room: Room) -> None:
     _show(rows, captions, len(params.probe.seeds), room.writes["probe"] / "grid.png")
 
 
-def _drawn(params: Params, room: Room) -> list[Pair]:
+def _drawn(params: Params, room: Room, asked: Container[str]) -> list[Pair]:
     """Let teacher and student draw; the network wears the parent's adapter where there is one."""
     line, seeds = family(params.models.family), params.probe.seeds
     denoiser = line.load_denoiser(room.reads["base"], fastest())
     if "parent" in room.reads:
         load_adapter_(denoiser.network, room.reads["parent"], line.pipeline, name="parent")
-    examples = _spread(Examples.read(room.reads["embeddings"] / "entries").rows)
+    rows = Examples.read(room.reads["embeddings"] / "entries").rows
+    examples = _spread([row for row in rows if row.id in asked])
     pairs = draw_pairs(denoiser, examples, seeds=seeds, num_steps=params.train.num_steps)
     return list(track(pairs, len(examples) * len(seeds), "probe"))
 

@@ -124,6 +124,15 @@ class Register(_Section):
     margins: Margins = Margins()
 
 
+class Replay(_Section):
+    """How large a part of what a run learns are pictures of its parent and of those before it; 0 for none.
+
+    `dopsd run --parent v3` puts them into the folder `replayed` of `ingest.source`.
+    """
+
+    share: float = Field(0, ge=0, lt=1)
+
+
 class Machine(_Section):
     """What stages want of the machine that they run on; nothing that they make depends on it.
 

@@ -2,6 +2,7 @@
 
 >>> dataset(room, side_px=1024)[0].picture()
 >>> embedded(room)  # the same, once there are embeddings: with the caption and the size that they were made with
+>>> judged(room)  # of these, the pictures of the concept alone
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +15,9 @@ from tasks.images import rows
 from tasks.images.crop import cover
 from tasks.images.rows import CaptionRow, ImageRow
 from tasks.pipeline import Room
+
+REPLAYED = "replayed"
+"""The folder in `ingest.source` of pictures that earlier versions learnt, and this one learns again."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +73,13 @@ def embedded(room: Room) -> list[Pair]:
         Pair(row["id"], images[row["id"]].source, row["caption"], folder / images[row["id"]].file, side_px)
         for row in read_rows(embeddings / "index.jsonl")
     ]
+
+
+def judged(room: Room) -> list[Pair]:
+    """Leave out of `embedded` what is learnt again: a version is judged on it by the panels of earlier concepts."""
+    return [pair for pair in embedded(room) if not is_replayed(pair.source)]
+
+
+def is_replayed(source: str) -> bool:
+    """Tell by the name of a picture in `ingest.source` whether an earlier version learnt it first."""
+    return source.startswith(f"{REPLAYED}/")

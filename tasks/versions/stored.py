@@ -48,6 +48,10 @@ class Stores:
                 self._seen[key] = self._of_files(place, digest, is_strict=is_strict) if is_folder else None
         return self._seen[key]
 
+    def files(self, digest: str) -> dict[str, str]:
+        """List the files of a folder by name, with the digest of each; raises FileNotFoundError where it is gone."""
+        return dict(self._files(self._whole(digest), digest))
+
     def bring(self, digest: str, place: Path) -> None:
         """Lay an object out at `place`, a file or a folder, every byte of it digested before.
 
@@ -57,7 +61,7 @@ class Stores:
             self._copy(digest, place)
             return
         with staged_folder(place) as staged:
-            for name, md5 in self._files(self._whole(digest), digest):
+            for name, md5 in self.files(digest).items():
                 self._copy(md5, staged / name)
 
     def _copy(self, digest: str, place: Path) -> None:
