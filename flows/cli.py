@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "sample": "flows.sample:sample",
     "export": "flows.export:export",
     "compare": "flows.compare:compare",
+    "rounds": "flows.rounds:rounds",
     "champion": "flows.champion:champion",
     "promote": "flows.champion:promote",
     "rollback": "flows.champion:rollback",

@@ -74,10 +74,10 @@ def _asked(
     of_concepts = [table for table in question.tables if table != "full"]
     said, asked = params.compare, []
     if of_concepts:
-        found = _concepts(Path(said.concepts), said.drawn_by, num_concepts + num_tuning)
+        found = concepts_of(Path(said.concepts), said.drawn_by, num_concepts + num_tuning)
         asked.append(replace(question, tables=of_concepts).about(found, num_tuning))
     if of_domains:
-        found = _concepts(Path(said.domains), said.domains_drawn_by, num_domains + num_tuning)
+        found = concepts_of(Path(said.domains), said.domains_drawn_by, num_domains + num_tuning)
         whole = replace(question.training, weights="full")
         alone = replace(question, tables=of_domains, training=whole, variants={}, second_stage=None)
         asked.append(alone.about(found, num_tuning))
@@ -103,7 +103,7 @@ def _varied(said: str, params: Params) -> dict[str, Any]:
     return {key: getattr(varied.train, key)}
 
 
-def _concepts(folder: Path, drawn_by: str, needed: int) -> list[Concept]:
+def concepts_of(folder: Path, drawn_by: str, needed: int) -> list[Concept]:
     """Read so many concepts, drawn first where there are none; raises ValueError where there are too few."""
     if not folder.is_dir() and drawn_by:
         program, *arguments = shlex.split(drawn_by)

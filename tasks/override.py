@@ -21,9 +21,10 @@ def override(root: Path, key: str, value: object) -> bool:
     yaml.width = 4096  # or long lines would be broken
     said = yaml.load((root / PARAMS_FILE).read_text(encoding="utf-8"))
     section, _, name = key.partition(".")
-    if said[section].get(name) == value:
+    values = said.setdefault(section, {})
+    if values.get(name) == value:
         return False
-    said[section][name] = value
+    values[name] = value
     text = io.StringIO()
     yaml.dump(said, text)
     write_text(root / PARAMS_FILE, text.getvalue())
