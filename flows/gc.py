@@ -31,14 +31,24 @@ Rejected = Annotated[
     str | None,
     typer.Option("--keep-rejected", metavar="SPAN", help="Give up versions that were rejected longer ago, as 30d."),
 ]
+Remotes = Annotated[
+    list[str] | None,
+    typer.Option("--remote", metavar="NAME", help="Look into this remote of DVC's, too; may be repeated."),
+]
 Recent = Annotated[str, typer.Option("--keep-recent", metavar="SPAN", help="Leave what was made or used since then.")]
 
 
 @app.command()
-def plan(newest: Newest = None, rejected: Rejected = None, recent: Recent = "7d", as_json: AsJson = False) -> None:
+def plan(
+    newest: Newest = None,
+    rejected: Rejected = None,
+    recent: Recent = "7d",
+    remotes: Remotes = None,
+    as_json: AsJson = False,
+) -> None:
     """Tell what would go, how much that is, and why, without doing it."""
     with mistakes_told():
-        found = _collection().plan(Path(), _keeping(newest, rejected, recent))
+        found = _collection().plan(Path(), _keeping(newest, rejected, recent, remotes))
     _show(found, as_json=as_json)
 
 
@@ -47,12 +57,13 @@ def apply(
     newest: Newest = None,
     rejected: Rejected = None,
     recent: Recent = "7d",
+    remotes: Remotes = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove it, once no run is at work; asks first."""
     with mistakes_told():
-        keeping = _keeping(newest, rejected, recent)
+        keeping = _keeping(newest, rejected, recent, remotes)
         found = _collection().plan(Path(), keeping)
         if found and not yes:
             told.print(_table(found))
@@ -67,8 +78,8 @@ def _collection() -> Any:
     return importlib.import_module("tasks.gc.collection")
 
 
-def _keeping(newest: int | None, rejected: str | None, recent: str) -> Any:
-    return importlib.import_module("tasks.gc.keeping").Keeping.of(newest, rejected, recent)
+def _keeping(newest: int | None, rejected: str | None, recent: str, remotes: Sequence[str] | None) -> Any:
+    return importlib.import_module("tasks.gc.keeping").Keeping.of(newest, rejected, recent, remotes or ())
 
 
 def _show(found: Sequence[Piece], *, as_json: bool) -> None:

@@ -19,6 +19,7 @@ from tasks.gc.keeping import Keeping
 from tasks.gc.leftovers import leftovers
 from tasks.gc.objects import objects
 from tasks.gc.piece import Piece, vanish
+from tasks.gc.remotes import remote_objects, take_away
 from tasks.gc.roots import Roots, roots
 from tasks.gc.weights import forget, weights
 from tasks.runner import nobody_at_work
@@ -39,6 +40,7 @@ def plan(root: Path, keeping: Keeping) -> list[Piece]:
             *_versions(found),
             *weights(found),
             *objects(repo, found),
+            *remote_objects(repo, found, keeping.remotes),
             *entries(root, found),
             *leftovers(root, found),
         ]
@@ -55,7 +57,7 @@ def apply(root: Path, keeping: Keeping, agreed: Iterable[Piece]) -> list[Piece]:
             with repo.lock:
                 going = [piece for piece in plan(root, keeping) if piece in wanted]
                 for piece in going:
-                    _remove(piece, root)
+                    _remove(piece, root, repo)
         except LockError as error:
             raise BlockingIOError("DVC is at work in this folder: wait for it, then run again") from error
     return going
@@ -75,13 +77,15 @@ def _versions(found: Roots) -> Iterable[Piece]:
         yield Piece("version", f"{name} {version}", 0, why)
 
 
-def _remove(piece: Piece, root: Path) -> None:
+def _remove(piece: Piece, root: Path, repo: Repo) -> None:
     match piece.kind:
         case "version":
             project, _, version = piece.name.rpartition(" ")
             give_up(project, version, piece.why, root)
         case "weights":
             forget(Path(piece.name))
+        case "remote object":
+            take_away(repo, piece)
         case "worktree":
             sweep(root)
         case "run":

@@ -21,18 +21,26 @@ _RECENT = timedelta(days=7)
 class Keeping:
     """What is kept beyond what is needed: so many of the `newest` versions, those that were `rejected` for so long.
 
-    None keeps all. Whatever it is, what was made or used within the `recent` past stays.
+    None keeps all. Whatever it is, what was made or used within the `recent` past stays. What lies in DVC's remotes
+    stays but in those of these names.
     """
 
     newest: int | None = None
     rejected: timedelta | None = None
     recent: timedelta = _RECENT
+    remotes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, newest: int | None = None, rejected: str | None = None, recent: str | None = None) -> "Keeping":
+    def of(
+        cls,
+        newest: int | None = None,
+        rejected: str | None = None,
+        recent: str | None = None,
+        remotes: Sequence[str] = (),
+    ) -> "Keeping":
         """Read what a person wrote, such as 20, 30d and 12h; raises ValueError naming what is no time span."""
         spared = _read("recent", recent)
-        return cls(newest, _read("rejected", rejected), _RECENT if spared is None else spared)
+        return cls(newest, _read("rejected", rejected), _RECENT if spared is None else spared, tuple(remotes))
 
 
 def going(

@@ -27,16 +27,22 @@ def objects(repo: Repo, roots: Roots) -> Iterator[Piece]:
 
     Raises ValueError where DVC cannot read what a commit needs.
     """
-    needed = _needed(repo, roots)
+    asked = needed(repo, roots)
     there = {f"{path.parent.name}{path.name}": path for path in Path(repo.cache.local.path).glob("??/*")}
-    going = {digest: path for digest, path in there.items() if digest not in needed and touched(path) < roots.recent}
+    going = {digest: path for digest, path in there.items() if digest not in asked and touched(path) < roots.recent}
     for path in _notes(repo, going):
         yield piece("run cache", path, "what it would bring back goes")
-    for digest in sorted(going, key=lambda digest: (not digest.endswith(".dir"), digest)):
+    for digest in lists_first(going):
         yield piece("object", going[digest], _WHY)
 
 
-def _needed(repo: Repo, roots: Roots) -> set[str]:
+def lists_first(digests: Iterable[str]) -> list[str]:
+    """Put lists of files before files: half of a folder is never found under its name."""
+    return sorted(digests, key=lambda digest: (not digest.endswith(".dir"), digest))
+
+
+def needed(repo: Repo, roots: Roots) -> set[str]:
+    """Gather the digests that commits and lock files ask for; raises ValueError where DVC cannot read a commit."""
     try:
         digests = {*_asked(repo), *(digest for commit in roots.commits for digest in _of_commit(repo.root_dir, commit))}
     except DvcException as error:
@@ -59,7 +65,8 @@ def _of_commit(root: str, commit: str) -> frozenset[str]:
 def _asked(repo: Repo) -> frozenset[str]:
     """Ask what lock files and .dvc files need; of a folder whose list is lost, nobody can tell the files."""
     found = repo.index.used_objs(force=True)
-    return frozenset(str(info.value) for used in found.values() for info in used)
+    folders = (out.hash_info.value for out in repo.index.outs if out.use_cache and out.is_dir_checksum)
+    return frozenset([*(str(info.value) for used in found.values() for info in used), *folders])
 
 
 def _of_lock(lock: Any, repo: Repo) -> Iterator[str]:

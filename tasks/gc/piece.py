@@ -12,7 +12,9 @@ from typing import Literal
 
 from tasks.folders import staged_name
 
-Kind = Literal["version", "weights", "run", "run cache", "object", "entry", "checkpoint", "parent", "worktree"]
+Kind = Literal[
+    "version", "weights", "run", "run cache", "object", "remote object", "entry", "checkpoint", "parent", "worktree"
+]
 """In the order in which they go: what refers to others before what it refers to."""
 
 
@@ -20,7 +22,8 @@ Kind = Literal["version", "weights", "run", "run cache", "object", "entry", "che
 class Piece:
     """Two pieces are the same one if kind and name are; `size` is in bytes.
 
-    `name` is a path, for a version the project's name and its own: "dopsd v3".
+    `name` is a path, for a version the project's name and its own: "dopsd v3", for an object in a remote the name of
+    that and the digest.
     """
 
     kind: Kind

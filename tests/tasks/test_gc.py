@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -134,8 +135,8 @@ def test_killed_in_the_middle_nothing_is_half_and_the_next_one_finishes(
             apply(root, REJECTED_GO, planned)
     assert audit(root, "dopsd", is_strict=True) == []
 
-    def killed(piece: Piece, root: Path) -> None:
-        remove(piece, root)
+    def killed(piece: Piece, root: Path, repo: Repo) -> None:
+        remove(piece, root, repo)
         assert piece.kind != "run cache", "killed"
 
     with monkeypatch.context() as patch:
@@ -147,6 +148,41 @@ def test_killed_in_the_middle_nothing_is_half_and_the_next_one_finishes(
     assert plan(root, REJECTED_GO) == []
     assert not any(Path(piece.name).exists() for piece in planned if piece.kind != "version")
     assert [entry.action for entry in ledger.read(root)].count("gc") == 1
+
+
+@pytest.fixture
+def storage(root: Path, tmp_path: Path) -> Iterator[Path]:
+    """A remote to which somebody pushed every version."""
+    said_of_it = f"[core]\n    remote = storage\n['remote \"storage\"']\n    url = {tmp_path / 'storage'}\n"
+    (root / ".dvc/config.local").write_text(said_of_it)
+    with Repo(str(root)) as repo:
+        repo.push(all_tags=True)
+    yield tmp_path / "storage"
+    (root / ".dvc/config.local").unlink()
+
+
+def test_a_remote_is_looked_into_when_it_is_named_and_then_holds_all_that_stays(root: Path, storage: Path) -> None:
+    named, before = replace(REJECTED_GO, remotes=("storage",)), set(files(storage))
+    assert "remote object" not in kinds(plan(root, REJECTED_GO))
+    planned = plan(root, named)
+    apply(root, REJECTED_GO, planned)
+    assert set(files(storage)) == before
+    apply(root, named, plan(root, named))
+    digests = {piece.name.removeprefix("storage ") for piece in planned if piece.kind == "remote object"}
+    assert {f"{path.parent.name}{path.name}" for path in before - set(files(storage))} == digests != set()
+    shutil.rmtree(root / ".dvc/cache")
+    assert plan(root, named) == []
+    assert audit(root, "dopsd", is_strict=True) == []
+
+
+def test_nothing_of_a_remote_goes_where_nobody_knows_what_it_holds(root: Path, storage: Path) -> None:
+    with pytest.raises(ValueError, match="--remote archive: DVC knows no such remote; there is storage"):
+        plan(root, Keeping(remotes=("archive",)))
+    lost = records(root, "dopsd")["v1"].lineage["dataset"]
+    for place in (storage, root / ".dvc/cache"):
+        (place / "files/md5" / lost[:2] / lost[2:]).unlink()
+    with pytest.raises(ValueError, match=f"{lost} is neither in DVC's cache nor in a remote, so nobody can tell"):
+        plan(root, replace(ALL_STAY, remotes=("storage",)))
 
 
 def unneeded(root: Path) -> Path:
