@@ -17,8 +17,9 @@ from urllib.request import urlopen
 
 from flows.installed import Finding, installed, lock, requirements
 from flows.serving import running
+from flows.storage import PREFECT_DATABASE, TRACKING, complaint
 from tasks.devices.host import DEVICES, devices
-from tasks.environment import MLFLOW_STORE
+from tasks.environment import ARTIFACTS, MLFLOW_STORE
 from tasks.folders import read_json
 from tasks.params import load
 from tasks.runner import history, sources
@@ -92,6 +93,8 @@ def registry(root: Path) -> Finding:
     said = os.environ.get("MLFLOW_TRACKING_URI", "")
     if said.startswith("http"):
         return _answers("MLflow", f"{said}/health")
+    if said and not said.startswith("sqlite:"):
+        return _kept_elsewhere(TRACKING)
     path = root / MLFLOW_STORE if not said else Path(said.removeprefix("sqlite:///"))
     if not path.is_file():
         return Finding("warning", f"there is no {path} yet: the first run makes it")
@@ -101,6 +104,16 @@ def registry(root: Path) -> Finding:
     except sqlite3.Error as error:
         return Finding("bad", f"{path} cannot be read ({error}): restore it from a backup, or `mlflow db upgrade`")
     return Finding("good", f"{path} holds {count} versions")
+
+
+def artifacts(_: Path) -> Finding:
+    """Look whether MLflow's files can be written where a setting says."""
+    return _kept_elsewhere(ARTIFACTS)
+
+
+def database(_: Path) -> Finding:
+    """Look whether the Prefect server can use the database that a setting names."""
+    return _kept_elsewhere(PREFECT_DATABASE)
 
 
 def server(root: Path) -> Finding:
@@ -142,14 +155,21 @@ def gpu(_: Path) -> Finding:
 
 CHECKS: Mapping[str, Callable[[Path], Finding]] = {
     "libraries": requirements, "lock": lock, "params.yaml": params, "prefect.yaml": deployments, "disk": disk,
-    "clock": clock, "remotes": remotes, "registry": registry, "server": server,
-    "triggers": triggers, "gpu": gpu,
+    "clock": clock, "remotes": remotes, "registry": registry, "artifacts": artifacts,
+    "database": database, "server": server, "triggers": triggers, "gpu": gpu,
 }  # fmt: skip
 
 
 def _is_same_disk(path: Path, root: Path) -> bool:
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     return there.stat().st_dev == root.stat().st_dev
+
+
+def _kept_elsewhere(name: str) -> Finding:
+    if name not in os.environ:
+        return Finding("good", f"{name} is not set: what it could name is kept on this machine")
+    wrong = complaint(name)
+    return Finding("bad", wrong) if wrong else Finding("good", f"what {name} names can be used")
 
 
 def _answers(name: str, page: str) -> Finding:

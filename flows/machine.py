@@ -2,8 +2,8 @@
 
     Machine(prefect_port=4200, mlflow_port=5000, gpus=1).servers(Path())
 
-All of it listens on this machine alone. The servers use what `dopsd run` uses without them: Prefect's own database and
-the mlflow.db of this folder, or what PREFECT_SERVER_DATABASE_CONNECTION_URL and MLFLOW_TRACKING_URI name.
+All of it listens on this machine alone. The servers use what `dopsd run` uses without them: Prefect's own database, the
+mlflow.db and mlruns of this folder, or what the settings in flows/storage.py name.
 """
 
 import os
@@ -63,8 +63,11 @@ class Machine:
             ),
             Service(
                 "mlflow",
-                ("mlflow", "server", *bound, str(self.mlflow_port), "--backend-store-uri", store, "--workers", "1"),
-                {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # three processes that do nothing here
+                ("mlflow", "server", *bound, str(self.mlflow_port), "--workers", "1"),
+                {
+                    "MLFLOW_BACKEND_STORE_URI": store,  # a password in it would show in a list of processes
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # three processes that do nothing here
+                },
                 f"{self.mlflow}/health",
             ),
         )

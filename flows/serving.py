@@ -48,6 +48,7 @@ def up(
             raise BlockingIOError("another `dopsd up` or `dopsd down` is at work here: wait for it")
         machine = Machine(prefect_port, mlflow_port, len(devices()) if gpus < 0 else gpus)
         _refuse_to_move(machine)
+        importlib.import_module("flows.storage").refuse_unreachable()
         write_json(SERVICES / MACHINE, asdict(machine))
         _start(machine.servers(root))
         _deploy(machine, root)

@@ -10,6 +10,10 @@ from pathlib import Path
 
 MLFLOW_STORE = "mlflow.db"
 """Where MLflow remembers, from the root, unless MLFLOW_TRACKING_URI says otherwise."""
+ARTIFACTS = "MLFLOW_DEFAULT_ARTIFACT_ROOT"
+"""Names the place for MLflow's files, such as s3://bucket/mlruns, where it shall not be the folder mlruns."""
+CLIENTS_ARTIFACTS = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+"""What MLflow reads instead where no server of its stands before the database, as in our runs."""
 DEFAULTS: Mapping[str, str] = {
     "DO_NOT_TRACK": "true",  # the word: MLflow does not take 1
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -37,6 +41,8 @@ def settle() -> None:
     """Set what the user has not set; call it before Prefect, MLflow, DVC or transformers is imported."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if ARTIFACTS in os.environ:
+        os.environ.setdefault(CLIENTS_ARTIFACTS, os.environ[ARTIFACTS])
 
 
 def main(command: list[str]) -> None:

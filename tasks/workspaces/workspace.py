@@ -16,7 +16,7 @@ from dvc.config import Config, merge
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
-from tasks.environment import MLFLOW_STORE
+from tasks.environment import ARTIFACTS, CLIENTS_ARTIFACTS, MLFLOW_STORE
 from tasks.folders import staged_folder
 from tasks.git import said
 from tasks.lock import held
@@ -74,7 +74,8 @@ def environment(home: Path) -> Mapping[str, str]:
     if uri.startswith("sqlite:///"):
         uri = f"sqlite:///{home.resolve() / uri.removeprefix('sqlite:///')}"
     # by default an experiment keeps its files below the folder from which it was first asked for
-    return {"MLFLOW_TRACKING_URI": uri, "_MLFLOW_SERVER_ARTIFACT_ROOT": str(home.resolve() / "mlruns")}
+    artifacts = os.environ.get(ARTIFACTS, str(home.resolve() / "mlruns"))
+    return {"MLFLOW_TRACKING_URI": uri, CLIENTS_ARTIFACTS: artifacts}
 
 
 def record(root: Path) -> None:
