@@ -25,8 +25,8 @@ class Part:
     is_on_host: bool = False
 
 
-def lasting(training: Training, *, frozen_bytes: int, learning: int) -> list[Part]:
-    """List what lasts, for so many numbers that learn beside so many bytes that do not.
+def lasting(training: Training, *, frozen_bytes: int, learning: int, resting_bytes: int = 0) -> list[Part]:
+    """List what lasts, for so many numbers that learn beside so many bytes that do not, and so many that rest.
 
     Of all weights, an EMA teacher lies where `ema_device` says, as do the weights of the beginning.
     """
@@ -37,6 +37,7 @@ def lasting(training: Training, *, frozen_bytes: int, learning: int) -> list[Par
     one = _FP32 * learning
     parts = [
         Part("frozen weights", frozen_bytes),
+        Part(f"frozen weights of the blocks, {training.base_storage}", resting_bytes, training.base_device == "cpu"),
         Part("what learns, fp32", one),
         Part("its gradients, fp32", one),
         Part("AdamW's two moments, fp32", 2 * one),

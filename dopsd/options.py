@@ -4,6 +4,7 @@
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from dopsd.recipe import Training
@@ -23,6 +24,17 @@ def value(key: str, text: str) -> object:
         return text if get_origin(kind) is Literal else kind(text)
     except ValueError as error:
         raise ValueError(f"train.{key} is {text!r}: {error}") from error
+
+
+def said(settings: Sequence[str]) -> dict[str, object]:
+    """Read texts of the form KEY=VALUE; raises ValueError naming what is no key or no value."""
+    values = dict[str, object]()
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set {setting}: write KEY=VALUE, such as --set rank=16")
+        values[key] = value(key, text)
+    return values
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:

@@ -4,9 +4,11 @@
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+
+from dopsd.recipe import Training
 
 
 @dataclass(frozen=True)
@@ -25,3 +27,8 @@ def fastest() -> Placement:
     if not torch.cuda.is_available():
         return CPU
     return Placement(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))), torch.bfloat16)
+
+
+def cradle(training: Training) -> Placement:
+    """Choose where the base of a training is loaded to: the `fastest`, or the host where its blocks are to rest."""
+    return replace(fastest(), device=CPU.device) if training.has_rest else fastest()

@@ -26,6 +26,7 @@ from dopsd.parts import InParts
 from dopsd.placement import CPU, fastest
 from dopsd.preparation import Shelf, drawn, prepared
 from dopsd.recipe import Training
+from dopsd.resting import rest_, settle_
 from dopsd.roles import Roles
 from dopsd.run import Run, identity, precision
 from dopsd.schedule import ema_decay, learning_rate
@@ -108,8 +109,10 @@ def _cast(
     """Give the network its parts, its device and its precision, and the student its optimizer."""
     roles = _roles(denoiser.network, training, run, needs)
     checkpoint_(denoiser.network, training.checkpointing)
+    rest_(denoiser.network, training, accelerator.device)
+    settle_(denoiser.network, training, accelerator.device)
     # "evaluation" leaves torch's wrapper for many processes out: `ranks` adds up once for all terms of an iteration.
-    denoiser.network = accelerator.prepare_model(denoiser.network, evaluation_mode=True)
+    denoiser.network = accelerator.prepare_model(denoiser.network, device_placement=False, evaluation_mode=True)
     return roles, torch.optim.AdamW(roles.student.values(), lr=training.learning_rate, weight_decay=0.0)
 
 

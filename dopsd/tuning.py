@@ -22,7 +22,7 @@ from dopsd.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.memory import tell
 from dopsd.objective import objective
-from dopsd.placement import fastest
+from dopsd.placement import cradle
 from dopsd.pretrained import named
 from dopsd.recipe import Training
 from dopsd.run import Run
@@ -60,7 +60,7 @@ def tune(job: Job, training: Training) -> Path:
 def _tuned(job: Job, training: Training) -> Path:
     """Train as one of the processes; the first tells and writes."""
     line, examples = family(job.family), Examples.read(job.entries)
-    denoiser = line.load_denoiser(job.base, fastest())
+    denoiser = line.load_denoiser(job.base, cradle(training))
     run = Run(line, named(job.base), job.out / "state", job.init)
     records = train(denoiser, examples, training, run)
     if ranks.rank():

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dopsd import options
 from flows.mistakes import mistakes_told
 from flows.options import AsJson
 
@@ -25,6 +26,7 @@ def train(
     num_steps: Annotated[int, typer.Option(min=1)] = 4,
     rank: Annotated[int, typer.Option(min=1)] = 64,
     iterations: Annotated[int, typer.Option(min=1, help="How many are timed.")] = 5,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of train.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Time iterations of training: seconds and operations a sample, their share of the peak, and memory."""
@@ -39,6 +41,7 @@ def train(
             num_steps=num_steps,
             rank=rank,
             iterations=iterations,
+            settings=options.said(settings or []),
         )
         answer = engine.measure(question)
     print(json.dumps(answer, indent=1) if as_json else importlib.import_module("dopsd.bench.table").table(answer))

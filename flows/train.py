@@ -61,13 +61,7 @@ def train(
 
 def _said(asked: Mapping[str, str | None], settings: Sequence[str]) -> dict[str, object]:
     """Gather the options that were given and all of --set; raises ValueError naming what is no key or no value."""
-    texts = {key: text for key, text in asked.items() if text is not None}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise ValueError(f"--set {setting}: write KEY=VALUE, such as --set rank=16")
-        texts[key] = text
-    return {key: options.value(key, text) for key, text in texts.items()}
+    return {key: options.value(key, text) for key, text in asked.items() if text is not None} | options.said(settings)
 
 
 def _write(said: dict[str, object]) -> None:

@@ -18,7 +18,7 @@ from dopsd.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Network
 from dopsd.memory import tell
-from dopsd.placement import CPU, fastest
+from dopsd.placement import CPU, cradle, fastest
 from dopsd.recipe import Training, decisive
 from dopsd.run import Run, identity
 from dopsd.standing import Standing
@@ -44,7 +44,7 @@ def _beside(params: Params, room: Room) -> None:
     line, model = family(params.models.family), beneath(params, room.reads["base"])
     place = Run(line, model.name, room.state, room.reads.get("parent"))
     examples = Examples.read(room.reads["embeddings"] / "entries")
-    deque(train(model.load(line, fastest()), examples, params.train, place), maxlen=0)
+    deque(train(model.load(line, cradle(params.train)), examples, params.train, place), maxlen=0)
 
 
 def _trained(params: Params, room: Room) -> None:
@@ -52,7 +52,7 @@ def _trained(params: Params, room: Room) -> None:
     settings, line = params.train, family(params.models.family)
     examples = Examples.read(room.reads["embeddings"] / "entries")
     model = beneath(params, room.reads["base"])
-    denoiser = model.load(line, fastest())
+    denoiser = model.load(line, cradle(settings))
     tell(denoiser.network, settings)
     place = Run(line, model.name, room.state, room.reads.get("parent"))
     checkpoint = Checkpoint(room.state, identity(settings, place, examples.digest))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dopsd import options
 from dopsd.bench import memory, paper, train
 from dopsd.bench.models import MODELS
 from dopsd.bench.table import table
@@ -46,8 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.choices["train"].add_argument("--iterations", type=int, default=5, help="that are timed")
     commands.choices["count"].add_argument("--peak", type=float, default=790, help="TFLOP/s that floors are of")
     commands.choices["memory"].set_defaults(methods="dopsd")
-    commands.choices["memory"].add_argument("--weights", default="lora", help="lora, dora or full")
-    commands.choices["memory"].add_argument("--checkpointing", default="none", help="none, selective or full")
+    for name in ("train", "memory"):
+        commands.choices[name].add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="any key of train"
+        )
     return parser
 
 
@@ -61,13 +64,14 @@ def _question(said: argparse.Namespace) -> train.Question:
         num_steps=said.num_steps,
         rank=said.rank,
         iterations=getattr(said, "iterations", 1),
+        settings=options.said(getattr(said, "set", [])),
     )
 
 
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "train": lambda said: train.measure(_question(said)),
     "count": lambda said: paper.count(_question(said), said.peak),
-    "memory": lambda said: memory.answer(_question(said), weights=said.weights, checkpointing=said.checkpointing),
+    "memory": lambda said: memory.answer(_question(said)),
 }
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ from dopsd.families.catalogue import family
 from dopsd.family import Denoiser, Network
 from dopsd.memory import Part, lasting
 from dopsd.objective import Objective, Scene, objective
-from dopsd.placement import Placement
+from dopsd.placement import CPU, Placement
 from dopsd.recipe import Training
+from dopsd.resting import is_resting, rest_
 from dopsd.roles import Roles
 from dopsd.whole import attach_whole_
 
@@ -36,13 +37,17 @@ _GPU = Placement(torch.device("meta"), torch.bfloat16)
 def explained(about: Model, size: SizeName, examples: Examples, training: Training) -> list[Part]:
     """List the parts; `examples` are as many as are walked back from at a time."""
     network = about.network(size, _GPU)
-    frozen = sum(weight.nbytes for weight in network.parameters()) if training.weights != "full" else 0
     roles = _roles(network, training, family(about.family).lora_targets)
-    parts = lasting(training, frozen_bytes=frozen, learning=sum(weight.numel() for weight in roles.student.values()))
     checkpoint_(network, training.checkpointing)
+    rest_(network, training, CPU.device)  # where imagined weights are
+    sizes = {name: weight.nbytes for name, weight in network.named_parameters() if not weight.requires_grad}
+    resting = sum(size for name, size in sizes.items() if is_resting(name))
+    learning = sum(weight.numel() for weight in roles.student.values())
+    frozen = sum(sizes.values()) - resting
+    parts = lasting(training, frozen_bytes=frozen, learning=learning, resting_bytes=resting)
     back = walked(about.denoiser(network), roles, examples, training)
-    # A teacher that lies on the host comes to the device while it speaks; its graph is never there at the same time.
-    lent = max((part.num_bytes for part in parts if part.is_on_host), default=0)
+    # A whole teacher on the host comes to the device while it speaks; its graph is never there at the same time.
+    lent = max((part.num_bytes for part in parts if part.is_on_host and training.weights == "full"), default=0)
     return [*parts, Part(f"for a step and its way back, {len(examples)} at a time", max(back, lent))]
 
 
@@ -58,8 +63,8 @@ def of_base(base: Path, name: str, training: Training, *, entries: Path, side_px
     return explained(about, "full", Examples((largest,) * count, "largest"), training)
 
 
-def answer(question: Question, **said: Any) -> dict[str, Any]:
-    """Answer as a JSON object with a row a part, for each method and batch; `said` are other keys of the recipe.
+def answer(question: Question) -> dict[str, Any]:
+    """Answer as a JSON object with a row a part, for each method and batch.
 
     Raises ValueError for the naive form, whose one graph is no training of ours.
     """
@@ -67,10 +72,10 @@ def answer(question: Question, **said: Any) -> dict[str, Any]:
         raise ValueError("--methods naive: memory is told of training as it is here; choose some of dopsd, sft")
     about, rows = model(question.family), []
     for batch, method in product(question.batches, question.methods):
-        training = replace(question.training(method, batch), **said)
+        training = question.training(method, batch)
         parts = explained(about, question.size, about.examples(question.size, question.side_px, batch), training)
         rows += [{"method": method, "batch": batch, **vars(part)} for part in parts]
-    return {"question": vars(question) | said, "device": "on paper", "dtype": "bfloat16", "rows": rows}
+    return {"question": vars(question), "device": "on paper", "dtype": "bfloat16", "rows": rows}
 
 
 def walked(denoiser: Denoiser, roles: Roles, examples: Examples, training: Training) -> int:

@@ -6,8 +6,8 @@ What is timed is `dopsd.training.train` itself, between one record and the next.
 """
 
 import gc
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from dopsd.bench.meter import metered
 from dopsd.bench.models import Model, SizeName, model
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
-from dopsd.placement import Placement, fastest
+from dopsd.placement import Placement, cradle, fastest
 from dopsd.recipe import Training
 from dopsd.run import Run
 from dopsd.training import train
@@ -30,7 +30,10 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Question:
-    """What is measured: after `warmup` iterations one is counted, and then so many `iterations` are timed."""
+    """What is measured: after `warmup` iterations one is counted, and then so many `iterations` are timed.
+
+    `settings` are other keys of the recipe.
+    """
 
     family: str
     size: SizeName
@@ -41,6 +44,7 @@ class Question:
     rank: int = 64
     iterations: int = 5
     warmup: int = 2
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured; raises ValueError naming the option."""
@@ -48,13 +52,15 @@ class Question:
         for method in self.methods:
             if method not in ARMS:
                 raise ValueError(f"--methods: there is no {method!r} to measure; choose some of {', '.join(ARMS)}")
+        if self.settings and "naive" in self.methods:
+            raise ValueError("--set: the naive form is the released code's, which has no such settings: leave it out")
         if min([*self.batches, self.iterations, self.warmup]) < 1:
             raise ValueError("--batch and --iterations: give numbers >= 1")
 
     def training(self, method: str, batch: int) -> Training:
         """Say it as a recipe, which no checkpoint and no look interrupts."""
         forever = self.warmup + 1 + self.iterations + 1
-        return Training(
+        usual = Training(
             method="sft" if method == "sft" else "dopsd",
             num_steps=self.num_steps,
             batch_size=batch,
@@ -64,6 +70,7 @@ class Question:
             checkpoint_every=forever,
             sample_every=0,
         )
+        return replace(usual, **self.settings)
 
 
 @dataclass(frozen=True)
@@ -107,8 +114,9 @@ def measure(question: Question) -> dict[str, Any]:
 def _row(question: Question, method: str, batch: int, placement: Placement, rate: float) -> Row:
     """Measure one method on a network of its own."""
     gc.collect()
-    about = model(question.family)
-    denoiser = about.denoiser(about.network(question.size, placement))
+    about, training = model(question.family), question.training(method, batch)
+    # Made on the device, where that takes seconds, and then laid where a training would load it.
+    denoiser = about.denoiser(about.network(question.size, placement).to(cradle(training).device))
     with TemporaryDirectory() as state:
         iterations = _iterations(question, method, batch, denoiser, placement, Path(state))
         for _ in range(question.warmup):  # the first prepares, too

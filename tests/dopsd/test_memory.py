@@ -23,6 +23,7 @@ from dopsd.memory import Part, lasting, table
 from dopsd.objective import Scene, objective
 from dopsd.placement import CPU, Placement
 from dopsd.recipe import Checkpointing, Training
+from dopsd.resting import is_resting, rest_
 from dopsd.roles import Roles
 from dopsd.whole import attach_whole_
 
@@ -99,16 +100,19 @@ def test_what_is_foretold_to_last_is_what_lies_there_after_a_step(
 
 def test_what_a_walk_back_would_take_is_what_it_takes(models: Any, examples: Examples, tmp_path: Path) -> None:
     save_example(examples.rows[-1], tmp_path / "largest.safetensors")
-    training = replace(TINY, checkpointing="full")
-    *_, foretold = of_base(models.base, "z-image", training, entries=tmp_path, side_px=0)
+    training = replace(TINY, checkpointing="full", base_storage="int8", base_device="cpu")
+    *parts, foretold = of_base(models.base, "z-image", training, entries=tmp_path, side_px=0)
     denoiser = FAMILY.load_denoiser(models.base, Placement(torch.device("cpu"), torch.bfloat16))
     roles = attach_(denoiser.network, Shape(FAMILY.lora_targets, 4, 4), teacher="copy", seed=0)
     checkpoint_(denoiser.network, "full")
+    rest_(denoiser.network, training, CPU.device)
     for weight in roles.student.values():
         weight.register_post_accumulate_grad_hook(lambda weight: setattr(weight, "grad", None))
     took = walked_back(denoiser, roles, replace(examples, rows=examples.rows[-1:] * 2), training)
     assert foretold.num_bytes == pytest.approx(took, rel=0.05)
     assert foretold.name == "for a step and its way back, 2 at a time"
+    lying = [weight.nbytes for name, weight in denoiser.network.named_parameters() if is_resting(name)]
+    assert [part.num_bytes for part in parts if part.is_on_host] == [sum(lying)]
 
 
 def test_a_base_without_a_configuration_is_named(tmp_path: Path) -> None:
@@ -121,10 +125,10 @@ def test_the_published_sizes_are_told_part_by_part(
 ) -> None:
     asked = []
     monkeypatch.setattr(memory, "explained", lambda *about: asked.append(about) or [Part("frozen weights", 7)])
-    command = "memory --family flux2-klein-4b --size tiny --side 32 --batch 1,2 --weights full --json"
+    command = "memory --family flux2-klein-4b --size tiny --side 32 --batch 1,2 --set weights=full --json"
     assert main(command.split()) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [(row["batch"], row["name"], row["num_bytes"]) for row in rows] == [(n, "frozen weights", 7) for n in (1, 2)]
     assert [(len(examples), training.weights) for _, _, examples, training in asked] == [(1, "full"), (2, "full")]
-    assert main([*command.split(), "--methods", "naive"]) == 1
+    assert main(command.replace("--set weights=full", "--methods naive").split()) == 1
     assert "choose some of dopsd, sft" in capsys.readouterr().err

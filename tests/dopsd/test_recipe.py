@@ -21,6 +21,8 @@ from dopsd.recipe import Evaluation, Margins, Probing, Training, decisive
         (Training, "processes", 0),
         (Training, "accumulate", 5),
         (Training, "checkpointing", "some"),
+        (Training, "base_storage", "fp4"),
+        (Training, "base_device", "disk"),
         (Training, "num_states", 5),
         (Training, "num_samples", 0),
         (Training, "prior_weight", -1.0),
@@ -64,6 +66,14 @@ def test_what_is_shown_and_kept_changes_no_weight() -> None:
     assert decisive(asdict(Training(sample_every=7, checkpoints_kept=9, stop_after=5))) == plain
     assert decisive(asdict(Training(stop_early=5)))["stop_early"] == 5
     assert decisive(asdict(Training(seed=1))) != plain
+
+
+def test_a_base_rests_only_where_something_is_frozen_and_blocks_are_walked_twice() -> None:
+    with pytest.raises(ValueError, match=r"base_storage int8: nothing is saved .* set checkpointing to full"):
+        Training(base_storage="int8")
+    with pytest.raises(ValueError, match=r"base_device is cpu .* with weights: full nothing is frozen"):
+        Training(base_device="cpu", checkpointing="full", weights="full")
+    assert Training(base_device="cpu", checkpointing="selective").has_rest
 
 
 def test_the_defaults_are_the_papers() -> None:
