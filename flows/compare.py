@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import typer
-import yaml
 
-from dopsd.recipe import Method
+from dopsd import options
+from dopsd.recipe import Method, Training
 from flows.mistakes import mistakes_told, told
 from tasks.comparison.concepts import Concept, concepts
 from tasks.comparison.counts import read_counts
 from tasks.comparison.question import Question, Table
-from tasks.params import Params, load, of_family, parse, resolved
+from tasks.params import Params, load, of_family
 
 RATES, STOPS = "5e-5,1e-4,2e-4,4e-4", "10,20,40,80"
 _SECOND_STAGE = (
@@ -56,7 +56,7 @@ def compare(
             seeds=seeds,
             stops=sorted({int(stop) for stop in stops.split(",")}),
             training=params.train,
-            variants={said: _varied(said, params) for said in vary or ()},
+            variants={said: _varied(said, params.train) for said in vary or ()},
             second_stage=read_counts(second_stage) if second_stage else None,
         )
         questions = _asked(question, params, num_tuning=tuning_concepts, num_concepts=number, num_domains=domains)
@@ -92,15 +92,14 @@ def _some(option: str, said: str, known: Sequence[Name]) -> list[Name]:
     return [name for name in known if name in said.split(",")]
 
 
-def _varied(said: str, params: Params) -> dict[str, Any]:
-    """Read KEY=VALUE; raises ValueError where `train` has no such key, or would not train with it."""
-    key, _, value = said.partition("=")
-    everything = resolved(params)
+def _varied(said: str, training: Training) -> dict[str, Any]:
+    """Read KEY=VALUE of `train`; raises ValueError where there is no such key, or nothing would train with it."""
     try:
-        varied = parse(everything | {"train": everything["train"] | {key: yaml.safe_load(value)}})
-    except (ValueError, yaml.YAMLError) as error:
+        varied: dict[str, Any] = dict(options.said([said]))
+        replace(training, **varied)
+    except ValueError as error:
         raise ValueError(f"--vary {said}: {error}") from error
-    return {key: getattr(varied.train, key)}
+    return varied
 
 
 def concepts_of(folder: Path, drawn_by: str, needed: int) -> list[Concept]:

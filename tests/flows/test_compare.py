@@ -114,10 +114,10 @@ def test_rates_are_chosen_on_concepts_that_are_not_in_the_table(bench: Bench) ->
 
 
 def test_a_variant_is_told_from_the_same_method_as_params_have_it(bench: Bench) -> None:
-    options = ["--tables", "variants,cost", "--methods", "sft", "--vary", "rank=8", "--vary", "targets=[to_q, to_k]"]
+    options = ["--tables", "variants,cost", "--methods", "sft", "--vary", "rank=8", "--vary", "targets=to_q,to_k"]
     assert asked(*options, "--rates", "1e-4").exit_code == 0
-    assert set(bench.scored) == {f"sft-lora-0.0001-{part}0-4" for part in ("", "rank=8-", "targets=-to_q-to_k--")}
-    rows = {"base", "sft", "sft, rank=8", "sft, targets=[to_q, to_k]"}
+    assert set(bench.scored) == {f"sft-lora-0.0001-{part}0-4" for part in ("", "rank=8-", "targets=to_q-to_k-")}
+    rows = {"base", "sft", "sft, rank=8", "sft, targets=to_q,to_k"}
     assert set(pd.read_csv(bench.root / "report" / "variants.csv")["method"]) == rows
     assert set(pd.read_csv(bench.root / "report" / "cost.csv")["method"]) == rows - {"base"}
 
@@ -141,7 +141,7 @@ def test_two_stages_cost_the_parents_training_and_its_distillation(bench: Bench)
         (["--concepts", "9"], "holds 3 concepts, 10 are needed"),
         (["--tables", "lora", "--vary", "rank=8"], "--vary and the table `variants` go together"),
         (["--tables", "variants"], "--vary and the table `variants` go together"),
-        (["--tables", "variants", "--vary", "num_states=9"], "--vary num_states=9: params.yaml: train.num_states is 9"),
+        (["--tables", "variants", "--vary", "num_states=9"], "--vary num_states=9: num_states is 9"),
         (["--second-stage", "5,6,7"], "--second-stage is a row of the table `cost` beside sft-parent"),
         (["--second-stage", "5"], "'5' are no evaluations: give three counts"),
     ],
