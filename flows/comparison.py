@@ -84,9 +84,10 @@ def _section(name: Table, question: Question, rates: Rates, bench: Bench, about:
         return sections.referee_section(referee.values(wanted, bench.out), about)
     frame = table.values(wanted, bench.out)
     if name == "curves":
-        return sections.course_section(name, "As training goes on", frame, "method", about)
+        return sections.course_section(name, "As training goes on", frame, "method", about, reference="dopsd")
     if name == "teachers":
-        return sections.course_section(name, "D-OPSD under five teachers", frame, "teacher", about)
+        title = "D-OPSD under five teachers"
+        return sections.course_section(name, title, frame, "teacher", about, reference="ema 0.9999")
     return sections.scores_section(name, _TITLES[name], frame, about)
 
 

@@ -12,7 +12,7 @@ from dopsd.metrics.statistics import Interval, summary
 from tasks.comparison import plots
 from tasks.comparison.counts import Evaluations
 from tasks.comparison.report import Section
-from tasks.comparison.table import BASE, Table, apart, courses, divergences, means
+from tasks.comparison.table import BASE, Courses, Table, apart, courses, divergences, means
 
 _PAIRED = "Paired by concept, prompt and noise. An interval that leaves zero out is a difference that we can tell."
 _COSTS = (
@@ -56,12 +56,11 @@ def rates_section(name: str, frame: pd.DataFrame, about: str) -> Section:
     return Section(name, "\n\n".join(parts), frame, plots.sweep(swept), has_cells=True)
 
 
-def course_section(name: str, title: str, frame: pd.DataFrame, by: str, about: str) -> Section:
-    """Say how methods, or D-OPSD under different teachers, go on as training does."""
-    found = courses(frame, by)
-    rows = {f"{one} | {stop}": seen for one, moments in found.items() for stop, seen in moments.items()}
-    table = _table(rows, head=[by, "iterations"], signed=True)
-    parts = [f"## {title}", about, _legend(frame), f"Minus the base. {_PAIRED}", table]
+def course_section(name: str, title: str, frame: pd.DataFrame, by: str, about: str, *, reference: str) -> Section:
+    """Say how methods, or D-OPSD under different teachers, go on as training does, and where one leaves `reference`."""
+    found, beside = courses(frame, by), courses(frame, by, reference=reference)
+    parts = [f"## {title}", about, _legend(frame), f"Minus the base. {_PAIRED}", _course(found, by)]
+    parts += [f"### Minus {reference}", _PAIRED, _course(beside, by)] if beside else []
     return Section(name, "\n\n".join(parts), frame, plots.course(found), has_cells=True)
 
 
@@ -110,6 +109,11 @@ def _legend(frame: pd.DataFrame) -> str:
         f"Means over {concepts} concepts ({seeds} trainings each), with 95 % intervals over concepts. `concept/` are "
         "prompts that name the concept, `retention/` prompts that do not."
     )
+
+
+def _course(found: Courses, by: str) -> str:
+    rows = {f"{one} | {stop}": seen for one, moments in found.items() for stop, seen in moments.items()}
+    return _table(rows, head=[by, "iterations"], signed=True)
 
 
 def _table(scores: Table, *, head: Sequence[str] = ("method",), signed: bool = False) -> str:

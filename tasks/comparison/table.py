@@ -23,7 +23,7 @@ Table = Mapping[str, Mapping[str, Interval]]
 """Method (as its cells are labelled), or teacher, to metric to interval."""
 Courses = Mapping[str, Mapping[float, Mapping[str, Interval]]]
 """Method (or teacher) to iterations (or learning rate) to metric to interval."""
-_OF_A_TRAINING = {"teacher": "", "iterations": 0, "learning_rate": 0.0, "train_seed": 0}
+_OF_A_TRAINING = {"teacher": BASE, "iterations": 0, "learning_rate": 0.0, "train_seed": 0}
 
 
 def values(cells: Sequence[Cell], out: Path) -> pd.DataFrame:
@@ -47,23 +47,25 @@ def means(frame: pd.DataFrame, by: str = "method") -> Table:
 
 
 def apart(frame: pd.DataFrame, reference: str, by: str = "method") -> Table:
-    """Give each method minus `reference`, paired by concept on the same prompts and seeds, with 95 % intervals."""
-    theirs = dict(iter(frame[frame["method"] == reference].groupby("metric", sort=False)))
+    """Give each method (or what else `by` says) minus `reference`, paired by concept on the same prompts and seeds."""
+    theirs = dict(iter(frame[frame[by] == reference].groupby("metric", sort=False)))
     return {
         name: {
             metric: difference(_by_concept(rows), _by_concept(theirs[metric]))
             for metric, rows in some.groupby("metric", sort=False)
         }
-        for name, some in frame[frame["method"] != reference].groupby(by, sort=False)
+        for name, some in frame[frame[by] != reference].groupby(by, sort=False)
     }
 
 
-def courses(frame: pd.DataFrame, by: str, along: Literal["iterations", "learning_rate"] = "iterations") -> Courses:
-    """Give each method (or what else `by` says) minus the base at each value of `along`, paired as in `apart`."""
+def courses(
+    frame: pd.DataFrame, by: str, along: Literal["iterations", "learning_rate"] = "iterations", reference: str = BASE
+) -> Courses:
+    """Give each method (or what else `by` says) minus `reference` at each value of `along`, paired as in `apart`."""
     base, tuned = frame[frame["method"] == BASE], frame[frame["method"] != BASE]
     found: dict[str, dict[float, Mapping[str, Interval]]] = {}
     for point, rows in tuned.groupby(along):
-        for name, seen in apart(pd.concat([base, rows]), BASE, by).items():
+        for name, seen in apart(pd.concat([base, rows]) if reference == BASE else rows, reference, by).items():
             found.setdefault(name, {})[point] = seen
     return found
 

@@ -31,7 +31,7 @@ def rows(
         {
             "concept": concept, "method": method, "train_seed": seed, "metric": metric, "prompt": f"{concept} {prompt}",
             "seed": 0, "value": far + 0.01 * prompt + (shift if lost is None or metric != KEPT else -lost),
-        } | (trained if method != BASE else {"teacher": "", "iterations": 0, "learning_rate": 0.0})
+        } | (trained if method != BASE else {"teacher": BASE, "iterations": 0, "learning_rate": 0.0})
         for concept, far in (("star", 0.1), ("ring", 0.5), ("moon", 0.9))
         for metric in (LIKENESS, KEPT, SHARP)
         for prompt in range(2)
@@ -111,11 +111,15 @@ def test_the_report_shows_every_method_and_every_value(frame: pd.DataFrame, tmp_
 
 
 def test_a_report_keeps_the_tables_of_earlier_commands(frame: pd.DataFrame, tmp_path: Path) -> None:
-    write_report([sections.course_section("curves", "Curves", frame, "method", "")], "A comparison", tmp_path)
+    write_report(
+        [sections.course_section("curves", "Curves", frame, "method", "", reference="dopsd")], "A comparison", tmp_path
+    )
     write_report([sections.scores_section("lora", "Methods", frame, "")], "A comparison", tmp_path)
     page = (tmp_path / "report.md").read_text()
     assert page.index("## Methods") < page.index("## Curves")
     assert "| dopsd | 40 | -0.050 [-0.050, -0.050] |" in page
+    assert "### Minus dopsd" in page
+    assert "| sft | 40 | +0.030 [+0.030, +0.030] |" in page
 
 
 def test_a_backward_counts_as_two_evaluations_and_seconds_are_averaged_by_concept(tmp_path: Path) -> None:
