@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.ancestry.records import Record, contents, records
+from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, contents, records
 from tasks.ancestry.tree import ancestors, is_rooted
 from tasks.git import said_if_it_can
 from tasks.pipeline import PLACES, STAGES
-from tasks.versions import aliases, ledger, registry, stand_in
+from tasks.versions import aliases, ledger, registry, stand_in, taken_down
 from tasks.versions.ledger import Entry
 from tasks.versions.lineage import Lineage
 from tasks.versions.stored import Stores, stores
@@ -22,6 +22,11 @@ from tasks.versions.version_commit import LOCK, locked, outs
 
 _DIGESTED = ("images", "captions", "embeddings")
 _IN_LINEAGE = {"images": "dataset"}
+_KEPT = {
+    LINEAGE: "run", IMAGES: "images", CAPTIONS: "captions", "marks.json": "evaluation", "grid.png": "evaluation",
+    "ledger.jsonl": "verdict", "verdict.png": "verdict", "page.md": "run",
+}  # fmt: skip
+"""What lies beside the run of a version, and which edge breaks without it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,10 @@ class Evidence:
 
 
 def audit(root: Path, model: str, *, is_strict: bool) -> list[Break]:
-    """Look at every edge of every version; `is_strict` digests all data anew instead of asking whether it is there."""
+    """Look at every edge of every version.
+
+    `is_strict` digests all data anew, in DVC's remote where there is one, instead of asking whether it is anywhere.
+    """
     try:
         decided = ledger.of_model(ledger.read(root), model)
     except ValueError as error:
@@ -119,8 +127,6 @@ def _scores(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
     """Ask for the evaluation, and for the gate's verdict on it."""
     if not record.lineage["scores"]["models"].get("adapter"):
         yield "evaluation", "its record holds no scores of the adapter"
-    if registry.record(found.model, record.version, "marks.json") is None:
-        yield "evaluation", "its run has no record/marks.json: no later version can be compared with it"
     own = [entry for entry in found.decided if entry.version == record.version]
     verdicts = [entry.verdict for entry in own if entry.action in ("decide", "shadow")]
     if not verdicts:
@@ -139,12 +145,23 @@ def _registered(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
             yield f"tag {key}", f"the registry says {tags.get(key, 'nothing')}, the record says {wanted[key]}"
     if stand_in.found(found.model, record.run_id) is None:
         yield "run", f"MLflow does not have the run {record.run_id} that made it"
+    else:
+        yield from _kept(found, record)
     digest = registry.digest_of_weights(found.model, record.version)
     if digest != record.lineage["adapter"]:
         yield (
             "weights",
             f"they digest to {digest or 'nothing, they are gone'}, the record says {record.lineage['adapter']}",
         )
+
+
+def _kept(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
+    """Ask the run for what was put beside it; a grid is missed only where no takedown may have removed it."""
+    there = registry.kept(found.model, record.version)
+    if taken_down.TAG in found.tags[record.version]:
+        there.add("grid.png")
+    for file in sorted(_KEPT.keys() - there):
+        yield _KEPT[file], f"its run has lost record/{file}"
 
 
 def _base(found: Evidence) -> Iterator[Break]:

@@ -30,7 +30,8 @@ from tasks.versions.lineage import Lineage, digest_of_trained, person, trigger
 PARENTS = Path("runs/parents")
 RECORD = "record"
 _BASE = "base"
-_MOST_CHARACTERS = 5000
+_MOST_IN_PAGE, _MOST_IN_TAG = 5000, 100_000
+"""Characters that MLflow takes."""
 
 
 def enter(name: str, record: Lineage, trained: Path, run_id: str) -> str:
@@ -63,8 +64,8 @@ def tag(name: str, version: str, key: str, value: str) -> None:
 def describe(name: str, version: str, page: str) -> None:
     """Write what stands on the page of a version, as Markdown; its end goes to the record where MLflow has no room."""
     keep_record(name, version, {"page.md": page})
-    if len(page) > _MOST_CHARACTERS:
-        shown = page[: _MOST_CHARACTERS - 100].rpartition("\n")[0]
+    if len(page) > _MOST_IN_PAGE:
+        shown = page[: _MOST_IN_PAGE - 100].rpartition("\n")[0]
         page = f"{shown}\n\nThe rest is in record/page.md of the run."
     connect().update_model_version(name, version.removeprefix("v"), page)
 
@@ -82,7 +83,7 @@ def tags(record: Lineage) -> dict[str, str]:
     said |= {"scores": _means(record.scores)}
     texts = {key: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for key, value in said.items()}
     for key, text in texts.items():
-        assert len(text) <= _MOST_CHARACTERS, f"the tag {key} is too long for MLflow: {len(text)} characters"
+        assert len(text) <= _MOST_IN_TAG, f"the tag {key} is too long for MLflow: {len(text)} characters"
     return texts
 
 
@@ -116,12 +117,19 @@ def keep_picture(name: str, version: str, file: str, png: bytes) -> None:
 
 def record(name: str, version: str, file: str) -> str | None:
     """Read a text that was kept beside a version's run; None where there is none."""
+    if file not in kept(name, version):
+        return None
     store = connect()
     run_id = store.get_model_version(name, version.removeprefix("v")).run_id
-    if f"{RECORD}/{file}" not in {row.path for row in store.list_artifacts(run_id, RECORD)}:
-        return None
     with TemporaryDirectory() as folder:
         return Path(store.download_artifacts(run_id, f"{RECORD}/{file}", folder)).read_text(encoding="utf-8")
+
+
+def kept(name: str, version: str) -> set[str]:
+    """Name what is kept beside a version's run."""
+    store = connect()
+    run_id = store.get_model_version(name, version.removeprefix("v")).run_id
+    return {row.path.removeprefix(f"{RECORD}/") for row in store.list_artifacts(run_id, RECORD)}
 
 
 def model_id(name: str, version: str) -> str:

@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,14 +34,15 @@ class Stores:
     def complaint(self, digest: str, *, is_strict: bool) -> str | None:
         """Say what is wrong with an object, or with a file of a folder; None where nothing is.
 
-        It suffices that it is there; `is_strict` reads every byte and digests it. Lists of files always are.
+        It suffices that it is anywhere; `is_strict` asks the remote alone, if there is one, and digests every byte.
+        Lists of files always are digested.
         """
         key = (digest, is_strict)
         if digest in self._removed:
             return None
         if key not in self._seen:
-            is_folder = digest.endswith(".dir")
-            place = self._holder(digest, is_strict=is_strict or is_folder)
+            is_folder, last = digest.endswith(".dir"), self._places[-1]
+            place = self._holder(digest, is_strict=is_strict or is_folder, places=[last] if is_strict else None)
             if place is None:
                 self._seen[key] = self._lacking(digest)
             else:
@@ -75,12 +76,14 @@ class Stores:
             return holder
         raise FileNotFoundError(f"{self._lacking(digest)}: bring it back with `dvc pull`, or from a backup")
 
-    def _holder(self, digest: str, *, is_strict: bool) -> Any | None:
-        """Find a place that has an object, whole; one is enough."""
-        there = (place for place in self._places if place.fs.exists(place.oid_to_path(digest)))
+    def _holder(self, digest: str, *, is_strict: bool, places: Sequence[Any] | None = None) -> Any | None:
+        """Find a place, of all or of some, that has an object, whole; one is enough."""
+        there = (place for place in places or self._places if place.fs.exists(place.oid_to_path(digest)))
         return next((place for place in there if not is_strict or _md5(place, digest) == digest[:32]), None)
 
     def _lacking(self, digest: str) -> str:
+        if self._holder(digest, is_strict=True):
+            return f"{digest} is in DVC's cache, not whole in its remote: `dvc push --all-tags` fills that"
         if self._holder(digest, is_strict=False):
             return f"{digest} is there, but its content has another digest"
         return f"{digest} is neither in DVC's cache nor in its remote"

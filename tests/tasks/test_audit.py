@@ -73,11 +73,6 @@ def lost_object(root: Path, name: str) -> None:
     (root / ".git/objects" / blob[:2] / blob[2:]).unlink()
 
 
-def artifact(root: Path, name: str, digit: str) -> Path:
-    """Find a file of MLflow's by its name and a text in it."""
-    return next(path for path in sorted((root / "mlruns").rglob(name)) if digit in path.read_bytes().decode("latin-1"))
-
-
 def weights(root: Path) -> Path:
     return sorted((root / "mlruns").rglob(FILE), key=lambda path: path.stat().st_mtime_ns)[-1]
 
@@ -90,9 +85,10 @@ def lost_run(root: Path) -> None:
     connect().delete_run(records(root, "dopsd")["v2"].run_id)
 
 
-def lost_marks(root: Path) -> None:
+def forgotten(root: Path) -> None:
+    """Remove every file that is kept beside a run."""
     run_id = records(root, "dopsd")["v2"].run_id
-    next((root / "mlruns").rglob(f"{run_id}/artifacts/record/marks.json")).unlink()
+    shutil.rmtree(next((root / "mlruns").rglob(f"{run_id}/artifacts/record")))
 
 
 def edited_ledger(root: Path) -> None:
@@ -119,7 +115,9 @@ BREAKS: dict[str, tuple[Breaker, set[tuple[str, str]]]] = {
     "the captions": (lost("data/captions"), {("v2", "captions")}),
     "the adapter": (lost("data/adapter"), {("v2", "adapter")}),
     "the scores": (lost("data/scores"), {("v2", "scores")}),
-    "the marks": (lost_marks, {("v2", "evaluation")}),
+    "the record beside the run": (
+        forgotten, {("v2", edge) for edge in ("run", "images", "captions", "evaluation", "verdict")},
+    ),
     "a verdict": (tag("verdict", "REJECT"), {("v2", "verdict")}),
     "a tag of the lineage": (tag("dataset", "0" * 32 + ".dir"), {("v2", "tag dataset")}),
     "the run": (lost_run, {("v2", "run")}),
@@ -152,10 +150,22 @@ def test_only_reading_every_byte_finds_a_byte_that_changed(root: Path) -> None:
     assert edges(root, is_strict=True) == {("v2", "images")}
 
 
-def test_the_remote_stands_in_for_the_cache(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def far(root: Path, tmp_path: Path) -> Iterator[Path]:
+    """A remote that has all that the cache has."""
     config = root / ".dvc/config.local"
     config.write_text(f"[core]\n    remote = far\n['remote \"far\"']\n    url = {tmp_path / 'far'}\n")
-    shutil.copytree(root / ".dvc/cache", tmp_path / "far")
+    yield Path(shutil.copytree(root / ".dvc/cache", tmp_path / "far"))
+    config.unlink()
+
+
+@pytest.mark.usefixtures("far")
+def test_the_remote_stands_in_for_the_cache(root: Path) -> None:
     lost_image(root)
     assert edges(root, is_strict=True) == set()
-    config.unlink()
+
+
+def test_what_a_remote_lacks_is_no_break_but_to_the_strict(root: Path, far: Path) -> None:
+    (far / one_image(root).relative_to(root / ".dvc/cache")).unlink()
+    assert edges(root) == set()
+    assert edges(root, is_strict=True) == {("v2", "images")}

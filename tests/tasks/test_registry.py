@@ -43,6 +43,14 @@ def test_a_version_carries_the_whole_record(enter: Enter) -> None:
     assert json.loads(tags["scores"])["base"]["concept/dino_d"] == [0.5, 0.4, 0.6]
 
 
+def test_scores_of_every_metric_there_is_fit_into_a_tag(enter: Enter) -> None:
+    row = {"mean": -0.1234, "low": -0.1234, "high": 0.1234}
+    rows = {f"retention/geneval_position_{number}@judge": row for number in range(50)}
+    record = replace(RECORD, scores={"models": dict.fromkeys(("base", "parent", "adapter"), rows), "differences": {}})
+    registry.tag("dopsd", enter(1), "scores", registry.tags(record)["scores"])
+    assert len(json.loads(registry.versions("dopsd")["v1"]["scores"])["parent"]) == 50
+
+
 def test_a_run_keeps_texts_beside_its_version(enter: Enter) -> None:
     version = enter(1)
     assert registry.record("dopsd", version, "marks.json") is None
