@@ -67,4 +67,5 @@ def _facts(entered: Entered, judged: Judged, root: Path, reads: Mapping[str, Pat
         change=change(root, own, parent) if own and parent else None,
         decision=judged.decision,
         rival=judged.rival,
+        run_id=entered.run_id,
     )

@@ -17,7 +17,10 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class Facts:
-    """What the page tells; `change` counts images added and removed against the parent, where it is known."""
+    """What the page tells and shows; `change` counts images added and removed against the parent, where it is known.
+
+    The pictures lie in the folder `record` of the run.
+    """
 
     record: Lineage
     entered: Mapping[str, str]
@@ -26,12 +29,13 @@ class Facts:
     change: tuple[int, int] | None
     decision: Decision
     rival: str | None
+    run_id: str
 
 
 def page(facts: Facts) -> str:
-    """Spell it out: the verdict first, then where it comes from, then every check and every score."""
+    """Spell it out: the verdict first, then where it comes from, then every check, how it looks, and every score."""
     scores = scores_table(facts.record.scores)
-    return "\n\n".join([f"**{facts.decision.verdict}**", _origin(facts), _checks(facts), scores])
+    return "\n\n".join([f"**{facts.decision.verdict}**", _origin(facts), _checks(facts), _pictures(facts), scores])
 
 
 def scores_table(scores: Mapping[str, Any]) -> str:
@@ -84,6 +88,12 @@ def _checks(facts: Facts) -> str:
         for reason in sorted(facts.decision.reasons, key=lambda reason: reason.outcome == "passed")
     ]
     return table(["check", "against", "", "difference, prompts", "allowed"], rows)
+
+
+def _pictures(facts: Facts) -> str:
+    """Show the verdict and the grid: MLflow's own pages ask for artifacts in this way."""
+    asked = f"get-artifact?run_id={facts.run_id}&path=record"
+    return "\n\n".join(f"![{name}]({asked}/{name}.png)" for name in ("verdict", "grid"))
 
 
 def _seen(reason: Reason) -> str:

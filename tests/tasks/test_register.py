@@ -72,6 +72,9 @@ def test_a_version_is_a_commit_and_has_a_page_that_answers(
     assert (version.tags["trigger"], version.tags["parent"]) == ("schedule nightly", "v1")
     for told in ("+2 -1 against v1", "3 human", "schedule nightly", "not committed", "(v1)", known["v2"].commit):
         assert told in version.description, told
+    for name in ("verdict", "grid"):
+        assert f"![{name}](get-artifact?run_id={run.info.run_id}&path=record/{name}.png)" in version.description
+        assert f"{name}.png" in registry.kept("dopsd", "v2")
     found = connect().search_runs([run.info.experiment_id], "tags.trigger = 'schedule nightly' and tags.parent = 'v1'")
     assert [row.info.run_id for row in found] == [run.info.run_id]
     digest = known["v2"].lineage["dataset"]

@@ -51,9 +51,11 @@ def version(name: str) -> dict[str, Any]:
     known = connect().get_model_version("dopsd", name[1:])
     run = connect().get_run(known.run_id)
     files = Path(connect().download_artifacts(run.info.run_id, "record"))
+    pages = [known.description, (files / "page.md").read_text()]
     curves = {key: connect().get_metric_history(run.info.run_id, key) for key in run.data.metrics}
     return {
-        "page": known.description, "tags": lasting(known.tags), "record": sha256_of_folder(files),
+        "pages": [page.replace(run.info.run_id, "its run") for page in pages], "tags": lasting(known.tags),
+        "record": {path.name: path.read_bytes() for path in files.iterdir() if path.name != "page.md"},
         "weights": registry.digest_of_weights("dopsd", name), "run": lasting(run.data.tags), "params": run.data.params,
         "curves": {key: sorted((point.step, point.value) for point in points) for key, points in curves.items()},
         "datasets": [row.dataset.to_dictionary() for row in run.inputs.dataset_inputs],
