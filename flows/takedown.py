@@ -83,7 +83,7 @@ def _show(found: Any, *, as_json: bool) -> None:
 def _tell_what_follows(found: Any) -> None:
     """Name what a person has to do yet."""
     if left := [trace for trace in found.traces if trace.remove is None]:
-        told.print(f"by hand: {'; '.join(trace.name for trace in left)}", markup=False)
+        told.print(f"by hand: {'; '.join(trace.name for trace in left)}", markup=False, soft_wrap=True)
     if found.parent:
         told.print(f"the next run makes the dataset without it and trains anew: dopsd run --parent {found.parent}")
     else:

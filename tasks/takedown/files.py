@@ -21,9 +21,13 @@ _OF_WORDS = ("student", "plain")
 
 
 def among_people(place: str, folder: Path, wanted: Wanted) -> Iterator[Trace]:
-    """Look into every file below a folder, hidden ones and archives, too; a caption beside the picture goes with it."""
-    for path in sorted(paths(folder)):
-        for file in files_of(path, folder, _MOST_BYTES):
+    """Look into every file below a folder, hidden ones and archives, too, or into the archive that stands in for one.
+
+    A caption beside the picture goes with it.
+    """
+    above, found = (folder.parent, iter([folder])) if folder.is_file() else (folder, paths(folder))
+    for path in sorted(found):
+        for file in files_of(path, above, _MOST_BYTES):
             try:
                 data = b"" if file.name.lower().endswith(CAPTION_SUFFIX) else file.read()
             except Unusable:  # a link to nothing, a broken archive: no picture that anything here could read
@@ -31,7 +35,7 @@ def among_people(place: str, folder: Path, wanted: Wanted) -> Iterator[Trace]:
             if not wanted.is_it(data) and not wanted.is_named_in(path.name):
                 continue
             if path.name.lower().endswith(ARCHIVES):
-                yield Trace(place, f"{folder / file.name}: pack the archive again without it", sha256_of_bytes(data))
+                yield Trace(place, f"{above / file.name}: pack the archive again without it", sha256_of_bytes(data))
             else:
                 yield from _caption(place, path)
                 yield _file(place, path)

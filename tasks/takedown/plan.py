@@ -93,7 +93,7 @@ def _traces(
 ) -> Iterator[Trace]:
     """Go through all places, what people gave first."""
     for place, folder in _of_people(root, params):
-        if folder.is_dir():
+        if folder.exists():
             yield from among_people(place, folder, meant)
     for folder in folders:
         yield from among_people("folders", folder, meant)
@@ -102,7 +102,7 @@ def _traces(
         yield from among_outputs("workspaces", tree, meant)
     yield from among_entries(root / RUNS, meant)
     yield from objects(root, meant, known)
-    yield from shown(met.runs[version] for version in met.trained)
+    yield from shown(params.register.model, met.datasets)
 
 
 def _of_people(root: Path, params: Params) -> Iterator[tuple[str, Path]]:

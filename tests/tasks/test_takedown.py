@@ -2,8 +2,9 @@
 
 import io
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,8 @@ def made(root: Path) -> None:
     write_json(root / "runs/parents/v1/manifest.json", {})
     project.change("train.parent", "v1")
     learnt(root, 2, 2)
+    write_json(root / "data/training_run.json", {"mlflow_run_id": "f" * 32})  # trained again, to the same weights
+    registered(root)
     project.change("train.parent", "v2")  # what the next run would train on from
     opened(root / "runs", "latents").write(key_of({"from": "before"}), b"nobody knows of which picture")
     (root / "runs/triggers/new/batches/1").mkdir(parents=True)
@@ -152,6 +155,7 @@ def test_before_it_every_place_is_named(story: Story) -> None:
         "(data/probe/grid.png)", "record/grid.png", "/images/",
     ):  # fmt: skip
         assert part in told, part
+    assert len({trace.name.partition("/")[0] for trace in story.before.traces if trace.place == "MLflow"}) == 2
     assert story.before.hit == ("v2",)
     assert (story.before.serving, story.before.heir, story.before.parent) == ({"champion": "v2"}, "v1", "v1")
 
@@ -213,6 +217,17 @@ def test_a_copy_that_comes_back_is_found_and_is_refused_by_ingest(story: Story) 
     refused = {row["source"]: row["reason"] for row in read_rows(story.root / "data/images/quarantine.jsonl")}
     (story.root / "photos/small.png").unlink()
     assert refused == {"small.png": "blocked"}
+
+
+def test_an_archive_that_is_the_source_is_looked_into(story: Story, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as pack:
+        pack.writestr("a/2.png", png(2))
+    params = load(story.root)
+    ours = replace(params, ingest=params.ingest.model_copy(update={"source": str(tmp_path / "photos.zip")}))
+    found = plan(story.root, ours, GONE, max_bits=6, folders=[])
+    assert [trace.name for trace in found.traces] == [
+        f"{tmp_path}/photos.zip/a/2.png: pack the archive again without it"
+    ]
 
 
 def test_what_nobody_knows_is_told(story: Story) -> None:
