@@ -42,7 +42,8 @@ def records(root: Path, model: str) -> dict[str, Record]:
     )
     if not listed:
         return {}
-    commits = dict(line.split(" ") for line in listed.splitlines())
+    named = dict(line.split(" ") for line in listed.splitlines())
+    commits = {version: commit for version, commit in named.items() if version[1:].isdigit()}  # others are people's own
     versions = sorted(commits, key=lambda version: int(version.removeprefix("v")))
     prefix = said(root, "rev-parse", "--show-prefix")
     names = [

@@ -10,6 +10,7 @@ from tasks.ancestry.records import change, records
 from tasks.ancestry.spread import spread
 from tasks.ancestry.tree import tree
 from tasks.folders import sha256_of_bytes
+from tasks.git import said
 from tests.history import MADE, digest, made, photo, png
 
 
@@ -103,6 +104,11 @@ def test_the_index_is_rebuilt_from_the_records_and_says_the_same(root: Path) -> 
     for one, two in zip(before, after, strict=True):
         assert {image.id for image in one.images} == {image.id for image in two.images}
         assert (one.ancestors, one.descendants, one.aliases) == (two.ancestors, two.descendants, two.aliases)
+
+
+def test_a_tag_of_a_persons_own_beside_those_of_versions_is_none_of_them(root: Path) -> None:
+    said(root, "tag", "model/dopsd/v2-as-shown-in-may", "model/dopsd/v2")
+    assert list(records(root, "dopsd")) == list(MADE)
 
 
 def test_a_dataset_that_two_versions_share_is_kept_once(root: Path) -> None:
