@@ -43,11 +43,18 @@ def lineage(
 
 
 @model.command()
-def diff(old: str, new: str, as_json: Json = False) -> None:
-    """Tell what sets two versions apart: images, captions, params, code, parent, scores."""
+def diff(
+    old: str,
+    new: str,
+    grids: Annotated[Path | None, typer.Option(help="Put what both drew into this PNG, the old version above.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what sets two versions apart: images, captions, params, code, parent, scores; show what both drew."""
     with mistakes_told():
         name = load(Path()).register.model
         found = importlib.import_module("tasks.ancestry.difference").difference(Path(), name, old, new)
+        if grids:
+            importlib.import_module("tasks.ancestry.grids").grids(Path(), name, (found.old, found.new)).save(grids)
     _show(found, "apart", as_json=as_json)
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from dopsd.trained import FILE
@@ -105,6 +106,12 @@ def test_the_difference_of_two_versions_is_what_was_changed() -> None:
     shown = dopsd("model", "diff", "v1", "v2").stdout
     for told in ("v1 -> v2", "images +1", "2.png", "train.parent  base -> v1", "code: 0 files differ"):
         assert told in shown, shown
+
+
+def test_the_difference_shows_what_both_drew(tmp_path: Path) -> None:
+    assert dopsd("model", "diff", "v1", "champion", "--grids", str(tmp_path / "both.png")).exit_code == 0
+    with Image.open(tmp_path / "both.png") as both, Image.open("data/scores/grid.png") as one:
+        assert both.size == (one.width, 2 * one.height)
 
 
 def test_a_broken_chain_ends_with_exit_code_one(project: Path) -> None:
