@@ -39,7 +39,8 @@ def tell(run_id: str, record: Lineage, reads: Mapping[str, Path], model_id: str)
         return
     tracking.log_dataset(run_id, "images", record.dataset, record.num_images, model_id)
     tracking.log_scores(run_id, record.scores["models"])
-    tracking.log_pictures(run_id, {"scores": reads["scores"] / "grid.png", "probe": reads["probe"] / "grid.png"})
+    grids = {name: reads[name] / "grid.png" for name in ("scores", "probe")}
+    tracking.log_pictures(run_id, {name: path for name, path in grids.items() if path.is_file()})  # or taken down
     tracking.set_tag(run_id, _TOLD, digest)
 
 
@@ -47,7 +48,8 @@ def present(entered: Entered, judged: Judged, root: Path, reads: Mapping[str, Pa
     """Write the page of a version, and what belongs to it; the tag `commit` comes last, and says that all is there."""
     name, version, record = entered.model, entered.version, entered.record
     registry.keep_picture(name, version, "verdict.png", picture(judged.decision))
-    registry.keep_picture(name, version, "grid.png", (reads["scores"] / "grid.png").read_bytes())
+    if (grid := reads["scores"] / "grid.png").is_file():  # a version that is restored may have lost it to a takedown
+        registry.keep_picture(name, version, "grid.png", grid.read_bytes())
     registry.describe(name, version, page(_facts(entered, judged, root, reads)))
     found = {"version": version, "verdict": str(judged.decision.verdict), "base": record.base, "parent": record.parent}
     for key, value in {**found, **entered.said, "commit": entered.commit}.items():

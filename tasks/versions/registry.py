@@ -39,8 +39,7 @@ def enter(name: str, record: Lineage, trained: Path, run_id: str) -> str:
     store = connect()
     found = _of_adapter(store, name, record.adapter)
     if found is None:
-        if not store.search_registered_models(f"name='{name}'"):
-            store.create_registered_model(name)
+        _open(store, name)
         model_id = _logged(store, record, trained, run_id)
         source = f"models:/{model_id}"
         said = tags(record) | {"by": person(), "trigger": trigger()}
@@ -48,6 +47,19 @@ def enter(name: str, record: Lineage, trained: Path, run_id: str) -> str:
         store.set_registered_model_tag(name, _BASE, record.base)
     store.set_model_version_tag(name, str(found.version), "scores", tags(record)["scores"])  # they may be newer
     return f"v{found.version}"
+
+
+def hold_place(name: str, version: str) -> None:
+    """Use the number of a version up that was given up: until it is deleted there is an empty one, and none after."""
+    store = connect()
+    _open(store, name)
+    if version not in versions(name):
+        store.create_model_version(name, "given-up")
+
+
+def _open(store: MlflowClient, name: str) -> None:
+    if not store.search_registered_models(f"name='{name}'"):
+        store.create_registered_model(name)
 
 
 def base(name: str) -> str | None:

@@ -6,7 +6,7 @@ A version gets its number, tags, weights, record and page back, its run the para
 pictures; the aliases go where the ledger says. What MLflow chooses itself is new: ids, and when things were entered.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +15,12 @@ from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, contents, 
 from tasks.git import said
 from tasks.params import Params, parse
 from tasks.pipeline import PLACES
-from tasks.versions import ledger, marks, promotion, registry, stand_in, verdict
+from tasks.takedown.receipt import TAKEDOWNS, receipts
+from tasks.versions import ledger, marks, promotion, registry, stand_in, taken_down, verdict
 from tasks.versions.lineage import Lineage
 from tasks.versions.presentation import Entered, present, tell
 from tasks.versions.stored import Stores, stores
+from tasks.versions.succession import given_up
 from tasks.versions.version_commit import RECORD, outs
 
 _READ = ("adapter", "scores", "probe")
@@ -36,18 +38,32 @@ def restore(root: Path, model: str) -> list[str]:
         raise ValueError(f"the ledger says nothing of {lost[0]}: {ledger.MEND}")
     copied = {entry.version: ledger.until(root, entry) for entry in entries}
     done = {version for version, tags in registry.versions(model).items() if "commit" in tags}
-    missing = [version for version in known if version not in done]
+    left = given_up(entries)
+    missing = [version for version in known if version not in done | left]
     with stores(root) as stored:
-        for version in missing:
+        for version in (one for one in known if missing and one not in done):
+            if version in left:
+                registry.hold_place(model, version)
+                continue
             with _brought(root, known[version], stored) as reads:
                 _enter(model, known[version], reads)
         if missing:
-            promotion.standing(model, root)  # the aliases want their versions first
+            _settle(root, model, missing, left)
         for version in missing:
             with _brought(root, known[version], stored) as reads:
                 registry.keep_record(model, version, _texts(root, known[version]) | {"ledger.jsonl": copied[version]})
                 _show(root, known[version], decided[version], reads)
     return missing
+
+
+def _settle(root: Path, model: str, missing: Collection[str], left: Collection[str]) -> None:
+    """Let versions be what people made of them: given up, taken down, champion."""
+    for version in left:
+        promotion.give_up(model, version, "given up", root)
+    for receipt in receipts(root):
+        for version in {*receipt.hit["trained"], *receipt.hit["descendants"]} & {*missing}:
+            registry.tag(model, version, taken_down.TAG, str(TAKEDOWNS / f"{receipt.name}.json"))
+    promotion.standing(model, root)  # the aliases want their versions first
 
 
 def _enter(model: str, record: Record, reads: Mapping[str, Path]) -> None:
@@ -88,12 +104,12 @@ def _texts(root: Path, record: Record) -> dict[str, str]:
 
 @contextmanager
 def _brought(root: Path, record: Record, stored: Stores) -> Iterator[dict[str, Path]]:
-    """Lend what the stage register read of a version: outputs from DVC, captions from git."""
+    """Lend what the stage register read of a version: outputs from DVC, but for what was taken down; texts from git."""
     digests = outs(stages(root, record))
     with TemporaryDirectory() as folder:
         reads = {place: Path(folder) / place for place in (*_READ, "captions")}
         for place in _READ:
-            stored.bring(str(digests.get(PLACES[place])), reads[place])
+            stored.bring(str(digests.get(PLACES[place])), reads[place], is_whole=False)
         reads["captions"].mkdir()
         (reads["captions"] / CAPTIONS).write_text(_texts(root, record)[CAPTIONS], encoding="utf-8")
         yield reads

@@ -53,17 +53,19 @@ class Stores:
         """List the files of a folder by name, with the digest of each; raises FileNotFoundError where it is gone."""
         return dict(self._files(self._whole(digest), digest))
 
-    def bring(self, digest: str, place: Path) -> None:
+    def bring(self, digest: str, place: Path, *, is_whole: bool = True) -> None:
         """Lay an object out at `place`, a file or a folder, every byte of it digested before.
 
-        Raises FileNotFoundError where it is not there, or not whole.
+        Unless `is_whole` a folder comes without the files that takedowns removed. Raises FileNotFoundError where
+        something is not there, or not whole.
         """
         if not digest.endswith(".dir"):
             self._copy(digest, place)
             return
         with staged_folder(place) as staged:
             for name, md5 in self.files(digest).items():
-                self._copy(md5, staged / name)
+                if is_whole or md5 not in self._removed:
+                    self._copy(md5, staged / name)
 
     def _copy(self, digest: str, place: Path) -> None:
         holder = self._whole(digest)

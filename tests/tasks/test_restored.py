@@ -14,7 +14,7 @@ from mlflow.data.dataset_source_registry import register_dataset_source, resolve
 from tasks.ancestry.records import records
 from tasks.folders import sha256_of_folder
 from tasks.tracking import connect
-from tasks.versions import aliases, ledger, registry, stand_in
+from tasks.versions import aliases, ledger, promotion, registry, stand_in
 from tasks.versions.audit import audit
 from tasks.versions.dataset_source import DvcSource
 from tasks.versions.restored import restore
@@ -100,6 +100,15 @@ def test_a_restoration_that_was_stopped_goes_on(
     assert restore(root, "dopsd") == ["v1", "v2"]
     assert audit(root, "dopsd", is_strict=False) == []
     assert len(connect().search_runs([connect().get_experiment_by_name("dopsd").experiment_id])) == 2
+
+
+def test_a_version_that_was_given_up_stays_so_and_keeps_its_number(root: Path, forget: Callable[[], None]) -> None:
+    promotion.give_up("dopsd", "v1", "not among the newest", root)
+    before, decided = version("v2"), ledger.read(root)
+    forget()
+    assert restore(root, "dopsd") == ["v2"]
+    assert (list(registry.versions("dopsd")), version("v2")) == (["v2"], before)
+    assert (ledger.read(root), audit(root, "dopsd", is_strict=True)) == (decided, [])
 
 
 def stopped(*_: object) -> None:

@@ -24,6 +24,8 @@ from tasks.takedown.plan import Plan, plan
 from tasks.takedown.receipt import DONE, Receipt, receipts
 from tasks.versions import audit, ledger, promotion, registry
 from tasks.versions.aliases import aliases
+from tasks.versions.restored import restore
+from tasks.versions.taken_down import taken
 from tests.history import photo, png
 from tests.registered import commit, laid_out, recorded_by_dvc, registered, score, train
 
@@ -217,6 +219,20 @@ def test_a_copy_that_comes_back_is_found_and_is_refused_by_ingest(story: Story) 
     refused = {row["source"]: row["reason"] for row in read_rows(story.root / "data/images/quarantine.jsonl")}
     (story.root / "photos/small.png").unlink()
     assert refused == {"small.png": "blocked"}
+
+
+def test_what_was_taken_down_is_so_in_a_registry_that_is_restored(
+    story: Story, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, hit = tmp_path / "project", taken("dopsd")
+    shutil.copytree(story.root, root, symlinks=True)
+    shutil.copyfile(empty_store, root / "another.db")
+    shutil.rmtree(root / "mlruns")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/another.db")
+    assert restore(root, "dopsd") == ["v1", "v2"]
+    assert taken("dopsd").keys() == hit.keys() == {"v1", "v2"}
+    assert audit.audit(root, "dopsd", is_strict=True) == []
 
 
 def test_an_archive_that_is_the_source_is_looked_into(story: Story, tmp_path: Path) -> None:
