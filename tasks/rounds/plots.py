@@ -21,7 +21,7 @@ Kept = Mapping[int, Interval]
 def forgetting(frame: pd.DataFrame, kept: Mapping[str, Kept], most_lost: float) -> bytes:
     """Draw a row an arm: at the left a line a concept, at the right what was kept, beside what the gate lets go."""
     figure = Figure(figsize=(11, 3.8 * len(kept)), layout="constrained")
-    rows = figure.subplots(len(kept), 2, squeeze=False)
+    rows = figure.subplots(len(kept), 2, squeeze=False, sharey="col")
     for (arm, seen), (left, right) in zip(kept.items(), rows, strict=True):
         of_arm = frame[frame["arm"] == arm]
         _forgotten(left, of_arm)
@@ -48,7 +48,7 @@ def _forgotten(axes: Axes, frame: pd.DataFrame) -> None:
 
 def _kept(axes: Axes, kept: Kept, verdicts: Mapping[int, str], most_lost: float) -> None:
     """Draw CLIP-S with its intervals, and the verdict at each round."""
-    line(axes, kept, "the round's version")
+    line(axes, {float(number): seen for number, seen in kept.items()}, "the round's version")
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.axhline(-most_lost, color="red", linestyle="--", linewidth=0.8, label="margin of the gate")
     for number, seen in kept.items():

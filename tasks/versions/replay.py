@@ -7,6 +7,7 @@ are pictures like all others: the record of a version names them, and a takedown
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -17,6 +18,7 @@ from tasks.ancestry.tree import ancestors, chosen
 from tasks.folders import sha256_of_bytes, staged_folder, write_text
 from tasks.images.dataset import REPLAYED, is_replayed
 from tasks.images.metadata import is_table
+from tasks.images.picture import Unusable
 from tasks.images.sidecar import is_sidecar
 from tasks.images.source import files
 from tasks.params import Params
@@ -54,10 +56,13 @@ def mix_in(root: Path, parent: str, params: Params) -> int:
 
 
 def _digests(source: Path, params: Params) -> set[str]:
-    """Digest the pictures that are new."""
-    found = (file for file in files(source, int(params.ingest.max_megabytes * 1e6)) if not file.is_skipped)
-    pictures = (file for file in found if not (is_sidecar(file.name) or is_table(file.name)))
-    return {sha256_of_bytes(file.read()) for file in pictures if not is_replayed(file.name)}
+    """Digest the pictures that are new, leaving out files that ingest could not read either."""
+    found = set()
+    for file in files(source, int(params.ingest.max_megabytes * 1e6)):
+        is_beside = is_sidecar(file.name) or is_table(file.name) or is_replayed(file.name)
+        with suppress(Unusable):
+            found.update([] if is_beside or file.is_skipped else [sha256_of_bytes(file.read())])
+    return found
 
 
 def _drawn(root: Path, parent: str, model: str, new: set[str]) -> list[Old]:

@@ -1,5 +1,6 @@
 """Rounds go on from what the gate, or the arm, lets them; a table says of every concept what came of it."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 import flows.rounds as command
+import flows.run
 from tasks.folders import read_json, write_json, write_rows, write_text
 from tasks.git import said
 from tasks.params import load
@@ -121,6 +123,23 @@ def test_what_is_finished_is_not_done_again_and_more_rounds_follow(bench: Bench)
     assert [placeholder for _, placeholder, _ in bench.did] == ["[V1]", "[V2]"]
     kept = read_json(bench.root / "report/gated/rounds/01-a-star/round.json")
     assert (kept["parent"], kept["version"], kept["reasons"]) == ("base", "v1", [])
+
+
+def test_a_round_that_fails_is_told_with_the_folder_that_it_failed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, went = Path.cwd(), list[tuple[Path, str]]()
+
+    def run(*, parent: str, accept_weak_teacher: bool) -> None:
+        went.append((Path.cwd(), parent))
+        sys.exit(int(not accept_weak_teacher or parent == "v1"))
+
+    monkeypatch.setattr(flows.run, "run", run)
+    command._run(tmp_path, "base")
+    with pytest.raises(ValueError, match=f"the round in {tmp_path} did not end well"):
+        command._run(tmp_path, "v1")
+    assert went == [(tmp_path, "base"), (tmp_path, "v1")]
+    assert Path.cwd() == here
 
 
 def test_an_arm_that_is_none_is_told(bench: Bench) -> None:

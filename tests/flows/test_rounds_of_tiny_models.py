@@ -18,6 +18,7 @@ from tasks.folders import read_rows, read_yaml, write_text
 from tasks.git import said
 from tasks.pipeline import PLACES, STAGES
 from tasks.planning.code_record import refresh
+from tasks.rounds.workspace import registry as registry_of
 from tasks.runner import RUNS, run
 from tasks.versions import registry
 from tasks.versions.audit import audit
@@ -61,7 +62,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def in_this_process(root: Path, parent: str) -> None:
     """Do what `dopsd run --parent` does, without a process a stage, and let DVC keep what came of it."""
-    os.environ.update(command.registry(root))
+    os.environ.update(registry_of(root))
     with chdir(root):
         _choose(parent)
         if parent != "base":

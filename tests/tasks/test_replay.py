@@ -69,7 +69,7 @@ def added(repo: Repo, data: bytes, suffix: str = "") -> str:
 def photos(tmp_path: Path) -> Path:
     """A source with three new pictures, one of them with its caption."""
     source = tmp_path / "photos"
-    for name in ("a.png", "b.png", "c.png", "a.txt"):
+    for name in ("a.png", "b.png", "c.png", "a.txt", "broken.zip"):
         write_text(source / name, name)
     return source
 
