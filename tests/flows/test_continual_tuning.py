@@ -13,7 +13,6 @@ from typer.testing import CliRunner, Result
 from flows import continual_tuning as continual_tuning_module
 from flows.cli import app
 from flows.continual_tuning import continual_tuning
-from flows.rounds import _run as one_round
 from flows.stage_task import stage_task
 from tasks.folders import read_json
 from tasks.pipeline import STAGES
@@ -134,17 +133,6 @@ def test_a_stage_that_fails_ends_the_run_and_the_next_run_goes_on_there(workspac
     assert tasks[-1] == "evaluate: Failed"
     workspace.code("evaluate", "mended")
     assert statuses(dopsd("run", "--json")) == ["cached"] * 5 + ["ran", "cached"]  # the same scores end the wave
-
-
-def test_a_round_runs_in_its_own_folder_and_says_where_it_failed(
-    workspace: FakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path.parent)
-    one_round(workspace.root, "base")  # all is done there
-    workspace.code("register", FAIL)
-    with pytest.raises(ValueError, match=f"the round in {workspace.root} did not end well"):
-        one_round(workspace.root, "base")
-    assert (Path.cwd(), workspace.ran()) == (tmp_path.parent, [*ALL, "register"])
 
 
 def test_what_may_pass_is_tried_again_and_what_may_not_is_not(
