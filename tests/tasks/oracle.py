@@ -6,23 +6,21 @@ The stages' work is cheap and DVC is real, but for the processes that it would s
 import os
 import random
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import yaml
 from dvc.repo import Repo
 
-from tasks import pipeline, runner
-from tasks.pipeline import PLACES, STAGES, Stage, stage
+from tasks import pipeline
+from tasks.pipeline import PLACES, STAGES, Stage
 from tasks.planning import fingerprint, installation
 from tasks.planning.code_record import refresh
-from tests.fake_workspace import FakeWorkspace, body
+from tests.fake_workspace import FakeWorkspace
+from tests.one_process import stages_here
 
 REVIEW = Stage("review", "look once more", ("caption",), ("images", "captions"), ("reviews",))
 """A stage that is inserted between two others, and may be taken out again."""
@@ -67,21 +65,9 @@ class World:
 @contextmanager
 def settled(world: World) -> Iterator[None]:
     """Let DVC call fake bodies in this process, and our code find the world's versions."""
-
-    def command(known: Any, **_: object) -> None:
-        if known.name == fingerprint.STAGE:
-            fingerprint.main()
-        else:
-            runner.run(stage(known.name), Path())
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(world.root)
-        patch.setenv("DVC_STAGE", "fake")
-        patch.setattr("dvc.stage.run.cmd_run", command)
+    with stages_here(world.root, REVIEW) as patch:
         patch.setattr(installation, "_version", lambda name: world.versions.get(name, "1"))
         patch.setitem(PLACES, "reviews", "data/reviews")  # type: ignore[arg-type]
-        for row in (*STAGES, REVIEW):
-            patch.setitem(sys.modules, row.module, SimpleNamespace(run=body(row.name)))
         world.patch = patch
         yield
 

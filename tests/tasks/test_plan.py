@@ -1,4 +1,7 @@
-"""The plan says what DVC will do, before it does it; the stages' work is cheap here, DVC is real."""
+"""The plan says what DVC will do, before it does it; the stages' work is cheap here, DVC is real.
+
+The first run, and one that is killed, are processes; the others spare them.
+"""
 
 import os
 import shutil
@@ -15,13 +18,14 @@ from tasks.pipeline import STAGES
 from tasks.planning.plan import plan
 from tasks.planning.row import Decision
 from tests.fake_workspace import HANG, FakeWorkspace
+from tests.one_process import repro
 
 ALL = [row.name for row in STAGES]
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspace:
-    """A workspace in which all stages ran once."""
+    """A workspace in which all stages ran once, each as a process."""
     workspace = FakeWorkspace.at(tmp_path_factory.mktemp("done"))
     assert [row.decision for row in plan(workspace.root).rows] == [Decision.RUN] * len(ALL)
     assert workspace.repro() == ALL
@@ -71,7 +75,7 @@ def test_a_change_is_named_and_what_depends_on_it_waits(workspace: FakeWorkspace
     assert reason in " ".join(reason for row in plan(workspace.root).rows for reason in row.reasons)
     before = ALL.index(runs[0])
     assert not set(ALL[:before]) & {*found["RUN"], *found["MAYBE"]}
-    ran = workspace.repro()
+    ran = repro(workspace)
     assert set(runs) <= set(ran) <= {*found["RUN"], *found["MAYBE"]}
     found = plan(workspace.root)
     assert found.is_idle, found
@@ -85,24 +89,24 @@ def test_a_deleted_output_that_the_cache_holds_is_restored_and_nothing_runs(work
         ("output data/captions is missing", "its output is in the cache"),
     )
     assert not row.is_idle
-    assert workspace.repro() == []
+    assert repro(workspace) == []
 
 
 def test_outputs_that_are_lost_from_the_cache_are_made_again(workspace: FakeWorkspace) -> None:
     shutil.rmtree(workspace.root / ".dvc/cache")
     assert decided(workspace) == {"RUN": ["ingest"], "CACHED": [], "MAYBE": ALL[1:]}
-    assert workspace.repro()[:6] == ALL[:6]  # register waits: what is made again may be the same bytes
+    assert repro(workspace)[:6] == ALL[:6]  # register waits: what is made again may be the same bytes
 
 
 def test_what_dvc_gc_took_is_made_again_though_the_run_cache_names_it(workspace: FakeWorkspace) -> None:
     for size in (3, 8):
         workspace.change("embed.batch_size", size)
-        workspace.repro("embed")
+        repro(workspace, "embed")
     workspace.change("embed.batch_size", 3)
     assert plan(workspace.root).rows[2].decision is Decision.CACHED
     subprocess.run([sys.executable, "-m", "dvc", "gc", "--workspace", "--force"], cwd=workspace.root, check=True)
     assert plan(workspace.root).rows[2].decision is Decision.RUN
-    assert workspace.repro("embed") == ["embed"]
+    assert repro(workspace, "embed") == ["embed"]
 
 
 def test_a_run_that_is_killed_leaves_nothing_locked(workspace: FakeWorkspace) -> None:
@@ -113,19 +117,19 @@ def test_a_run_that_is_killed_leaves_nothing_locked(workspace: FakeWorkspace) ->
             time.sleep(0.05)
         os.kill(child.pid, signal.SIGKILL)
     assert plan(workspace.root).rows[-1].decision is Decision.RUN
-    assert workspace.repro() == ["register"]
+    assert repro(workspace) == ["register"]
     assert plan(workspace.root).is_idle
 
 
 def test_taking_a_change_back_restores_all_but_the_registration(workspace: FakeWorkspace) -> None:
     workspace.change("embed.batch_size", 3)
-    assert workspace.repro() == ["embed", "probe", "train", "evaluate", "register"]
+    assert repro(workspace) == ["embed", "probe", "train", "evaluate", "register"]
     workspace.change("embed.batch_size", 8)
-    workspace.repro()
+    repro(workspace)
     workspace.change("embed.batch_size", 3)
     found = decided(workspace)
     assert found == {"RUN": ["register"], "CACHED": ALL[:-1], "MAYBE": []}
-    assert workspace.repro() == ["register"]
+    assert repro(workspace) == ["register"]
 
 
 def test_planning_changes_nothing(workspace: FakeWorkspace) -> None:
