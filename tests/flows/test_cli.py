@@ -13,6 +13,7 @@ from flows.cli import app
 from tasks.pipeline import STAGES
 from tasks.versions.shadow import SHADOW, is_shadow
 from tests.fake_workspace import PARAMS, FakeWorkspace
+from tests.one_process import repro
 
 ALL = [row.name for row in STAGES]
 
@@ -20,7 +21,7 @@ ALL = [row.name for row in STAGES]
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspace:
     workspace = FakeWorkspace.at(tmp_path_factory.mktemp("done"))
-    workspace.repro()
+    repro(workspace)
     return workspace
 
 
@@ -146,7 +147,7 @@ def test_the_key_of_a_stage_is_explained_against_its_last_run_and_against_a_comm
 def test_code_that_only_looks_different_is_nothing_to_do_for_dvc_too(workspace: FakeWorkspace) -> None:
     workspace.edit("code/tasks/train.py", "# a comment", "# another comment")
     assert "nothing to do" in dopsd("run").stderr
-    assert workspace.repro() == []
+    assert repro(workspace) == []
     status = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--quiet"], cwd=workspace.root, check=False, capture_output=True
     )

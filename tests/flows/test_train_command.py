@@ -12,6 +12,7 @@ from dopsd.recipe import Training
 from dopsd.trained import FILE
 from flows.cli import app
 from tests.fake_workspace import FakeWorkspace
+from tests.one_process import repro
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspace:
     train = {"method": "sft", "iterations": 20, "step_weights": [1.0, 2.0], "num_steps": 2}
     params = yaml.safe_load((workspace.root / "params.yaml").read_text())
     workspace.set_params(params | {"train": params["train"] | train})
-    workspace.repro()
+    repro(workspace)
     return workspace
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from tasks.versions.lineage import _git, dvc_digest
 from tests.fake_workspace import FakeWorkspace
+from tests.one_process import repro
 
 
 def test_a_folders_digest_is_the_one_that_dvc_gives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +18,7 @@ def test_a_folders_digest_is_the_one_that_dvc_gives_it(tmp_path: Path, monkeypat
     for name in ("photos/deep/звезда 1.png", "photos/.hidden", "photos/z"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    workspace.repro("ingest")
+    repro(workspace, "ingest")
     said = yaml.safe_load((tmp_path / "dvc.lock").read_text())["stages"]["ingest"]
     digests = {row["path"]: row["md5"] for row in said["deps"] + said["outs"]}
     for folder in ("photos", "data/images"):

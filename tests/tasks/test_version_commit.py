@@ -11,6 +11,7 @@ from tasks.folders import sha256_of_folder
 from tasks.git import said
 from tasks.versions.version_commit import found, kept
 from tests.fake_workspace import FakeWorkspace
+from tests.one_process import repro
 
 RECORD = {LINEAGE: '{"mlflow_run_id": "r", "entered": {}, "lineage": {"parent": "base"}}\n', "images.jsonl": "{}\n"}
 
@@ -27,7 +28,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
     said(tmp_path, "init", "--quiet")
     said(tmp_path, "add", ".")
     said(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--message", "one")
-    made.repro("ingest")
+    repro(made, "ingest")
     return made
 
 
@@ -59,7 +60,7 @@ def test_git_checkout_and_dvc_checkout_bring_everything_back(
     kept(root, "dopsd", "v1", RECORD)
     before = sha256_of_folder(root / "data/images")
     workspace.write("photos/b.png", "another")
-    workspace.repro("ingest")
+    repro(workspace, "ingest")
     assert sha256_of_folder(root / "data/images") != before
     clone = tmp_path_factory.mktemp("clone") / "clone"
     said(root, "clone", "--quiet", "--branch", "model/dopsd/v1", str(root), str(clone))
