@@ -1,8 +1,12 @@
-"""The flow on a real Prefect: a task a stage, cached where nothing changed, ended by a failure or a refusal."""
+"""The flow on a real Prefect: a task a stage, cached where nothing changed, ended by a failure or a refusal.
+
+The first run, one that fails and one that is ended are processes; where no process matters, the others spare them.
+"""
 
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,8 @@ from prefect.client.schemas.objects import FlowRun
 from typer.testing import CliRunner, Result
 
 from flows import continual_tuning as continual_tuning_module
+from flows import reproduction
+from flows.budget import Budget
 from flows.cli import app
 from flows.continual_tuning import continual_tuning
 from flows.stage_task import stage_task
@@ -18,8 +24,10 @@ from tasks.folders import read_json
 from tasks.pipeline import STAGES
 from tasks.runner import HISTORY
 from tests.fake_workspace import FAIL, HANG, LOSE, WEAK, FakeWorkspace
+from tests.one_process import child_here
 
 ALL = [row.name for row in STAGES]
+in_one_process = pytest.mark.usefixtures("one_process")
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +40,12 @@ def done(prefect: None, tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspa
     assert [outcome.status for outcome in state.result()] == ["ran"] * len(ALL)
     assert last_flow_run()[1] == [f"{name}: Completed" for name in ALL]
     return workspace
+
+
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the processes that DVC and the stages would be."""
+    monkeypatch.setattr(reproduction, "child", child_here)
 
 
 def dopsd(*arguments: str) -> Result:
@@ -53,6 +67,7 @@ def last_flow_run() -> tuple[FlowRun, list[str]]:
     return run, [f"{task.name}: {task.state_name}" for task in tasks]
 
 
+@in_one_process
 def test_what_did_not_change_is_cached_and_what_did_is_a_task_that_ran(workspace: FakeWorkspace) -> None:
     workspace.change("train.learning_rate", 0.002)
     result = dopsd("run", "--json")
@@ -66,6 +81,7 @@ def test_what_did_not_change_is_cached_and_what_did_is_a_task_that_ran(workspace
     assert tasks[:5] == [*(f"{name}: Cached" for name in ALL[:4]), "train: Completed"]
 
 
+@in_one_process
 def test_from_a_stage_all_after_it_run_again(workspace: FakeWorkspace) -> None:
     result = dopsd("run", "--from", "evaluate")
     assert result.exit_code == 0
@@ -74,6 +90,7 @@ def test_from_a_stage_all_after_it_run_again(workspace: FakeWorkspace) -> None:
     assert "data/scores/grid.png" in result.stdout
 
 
+@in_one_process
 def test_a_stage_alone_and_stages_until_one(workspace: FakeWorkspace) -> None:
     workspace.change("embed.batch_size", 3)
     result = dopsd("run", "--until", "embed", "--json")
@@ -83,6 +100,7 @@ def test_a_stage_alone_and_stages_until_one(workspace: FakeWorkspace) -> None:
     assert statuses(dopsd("run", "--until", "embed", "--force", "caption", "--json")) == ["cached", "ran", "cached"]
 
 
+@in_one_process
 def test_stale_inputs_that_are_accepted_mark_all_that_comes_of_them(workspace: FakeWorkspace) -> None:
     workspace.change("embed.batch_size", 3)
     result = dopsd("run", "--from", "train", "--until", "train", "--accept-stale", "--json")
@@ -97,6 +115,7 @@ def test_stale_inputs_that_are_accepted_mark_all_that_comes_of_them(workspace: F
     assert not adapter.exists()
 
 
+@in_one_process
 def test_the_page_on_reruns_says_what_happens(workspace: FakeWorkspace) -> None:
     page = (Path(__file__).parents[2] / "docs" / "incremental.md").read_text()
     source = workspace.root / "samples/new-concept"
@@ -115,6 +134,7 @@ def test_the_page_on_reruns_says_what_happens(workspace: FakeWorkspace) -> None:
             subprocess.run(["sh", "-c", command], cwd=workspace.root, check=True)
 
 
+@in_one_process
 def test_an_output_that_was_deleted_is_restored_without_a_run(workspace: FakeWorkspace) -> None:
     shutil.rmtree(workspace.root / "data/captions")
     assert statuses(dopsd("run", "--json")) == ["cached"] * len(ALL)
@@ -146,6 +166,7 @@ def test_what_may_pass_is_tried_again_and_what_may_not_is_not(
     assert workspace.ran()[len(ALL) :] == ["probe", "probe", "evaluate"]
 
 
+@in_one_process
 def test_a_weak_teacher_ends_the_run_until_a_person_accepts_it(workspace: FakeWorkspace) -> None:
     workspace.code("probe", WEAK)
     result = dopsd("run", "--json")
@@ -158,6 +179,7 @@ def test_a_weak_teacher_ends_the_run_until_a_person_accepts_it(workspace: FakeWo
     assert statuses(result) == ["cached"] * 4 + ["ran"] * 3
 
 
+@in_one_process
 def test_what_would_not_fit_into_the_budget_is_not_begun(workspace: FakeWorkspace) -> None:
     workspace.change("train.learning_rate", 0.002)
     took = "".join(
@@ -177,13 +199,24 @@ def test_what_is_at_work_when_the_budget_ends_is_asked_to_end_and_begun_again(
     workspace: FakeWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace.change("train.learning_rate", 0.002)
+    begun = tmp_path / "begun"
     with monkeypatch.context() as slow:
-        slow.setenv(HANG, f"train:{tmp_path / 'begun'}")
+        slow.setenv(HANG, f"train:{begun}")
+        slow.setattr(Budget, "fits", lambda budget, expected: True)
+        slow.setattr(Budget, "left", lambda budget: over_with(begun))
         result = dopsd("run", "--only", "train", "--budget", "20s", "--json")
     assert result.exit_code == 5
     assert statuses(result)[-1] == "deferred"
-    assert (tmp_path / "begun").exists()
-    assert statuses(dopsd("run", "--json")) == ["cached"] * 4 + ["ran"] * 3
+    assert statuses(dopsd("run", "--until", "train", "--json")) == ["cached"] * 4 + ["ran"]
+
+
+def over_with(begun: Path) -> float:
+    """Let the budget be over as soon as a file says that the stage has begun."""
+    end = time.monotonic() + 400
+    while not begun.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return 0.0
 
 
 @pytest.mark.parametrize(("said", "reason"), [("2", "with its units"), ("0s", "nothing would be done")])
