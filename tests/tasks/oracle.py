@@ -53,12 +53,12 @@ class World:
         with Repo(str(self.root)) as repo:
             return set(repo.status()) - {fingerprint.STAGE}
 
-    def run(self) -> list[str]:
-        """Do what `dvc repro` does; gives the stages that ran."""
+    def run(self, *targets: str) -> list[str]:
+        """Do what `dvc repro` does, for all or up to `targets`; gives the stages that ran."""
         known = len(self.workspace.ran())
         refresh(self.root)
         with Repo(str(self.root)) as repo:
-            repo.reproduce()
+            repo.reproduce(targets)
         return self.workspace.ran()[known:]
 
 

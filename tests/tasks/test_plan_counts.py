@@ -19,11 +19,13 @@ from dopsd.family import Context
 from tasks import caption, embed, ingest
 from tasks.planning.count import Count
 from tasks.planning.plan import plan
+from tasks.planning.selection import Selection
 from tasks.stores.reuse import last
 from tests.fake_workspace import FakeWorkspace
 from tests.tasks.oracle import World, settled
 
 STAGES = ("caption", "embed")
+UNTIL = Selection(until="embed")
 Images = dict[str, Count | None]
 
 
@@ -79,7 +81,7 @@ def works(world: World) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def done(real: None, tmp_path_factory: pytest.TempPathFactory) -> FakeWorkspace:
-    """A workspace in which all stages ran once, after a plan that said what they would compute."""
+    """A workspace in which the stages up to embed ran once, after a plan that said what they would compute."""
     world = World(FakeWorkspace.at(tmp_path_factory.mktemp("done")), random.Random(0))
     (world.root / "photos/a.png").unlink()
     world.workspace.change("ingest.min_side_px", 16)
@@ -99,10 +101,10 @@ def world(done: FakeWorkspace, tmp_path: Path) -> Iterator[World]:
 
 def keeps_its_promise(world: World) -> Images:
     """Plan, run, and compare what was said of images with what was computed."""
-    promised = {row.name: row for row in plan(world.root, remembers=True, counts=True).rows}
+    promised = {row.name: row for row in plan(world.root, UNTIL, remembers=True, counts=True).rows}
     for stage in STAGES:
         (world.root / f"runs/{stage}/reuse.json").unlink(missing_ok=True)
-    world.run()
+    world.run("embed")
     for stage in STAGES:
         said, found = promised[stage].images, last(world.root / "runs", stage)
         if found is None:
@@ -197,7 +199,7 @@ def test_what_the_plan_says_of_images_is_what_is_computed(world: World, change: 
     make, captions, embeddings = CHANGES[change]
     make(world)
     assert keeps_its_promise(world) == {"caption": captions, "embed": embeddings}
-    assert plan(world.root, counts=True).is_idle
+    assert plan(world.root, UNTIL, counts=True).is_idle
 
 
 def test_a_shard_by_itself_is_a_source(world: World) -> None:
@@ -209,7 +211,7 @@ def test_a_shard_by_itself_is_a_source(world: World) -> None:
         parquet.write_table(pyarrow.table({"image": cells, "text": texts}), world.root / "shard.parquet")
         promised = keeps_its_promise(world)["embed"]
         assert promised is not None and promised.certainty == "about"
-        assert plan(world.root, counts=True).is_idle
+        assert plan(world.root, UNTIL, counts=True).is_idle
 
 
 def test_after_one_change_another_is_promised_as_truly(world: World) -> None:
