@@ -5,10 +5,11 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from dopsd.recipe import Training
 
+_TRUTHS = {"true": True, "false": False}
 KEYS = tuple(key for key in get_type_hints(Training) if key != "parent")
 """What may be said: all but the parent, which is a place in a folder here and a version there."""
 
@@ -17,13 +18,18 @@ def value(key: str, text: str) -> object:
     """Read `text` as what `key` takes; a list is separated by commas. Raises ValueError naming the key."""
     if key not in KEYS:
         raise ValueError(f"train.{key} is no key; there are {', '.join(KEYS)}")
-    kind = get_type_hints(Training)[key]
     try:
-        if get_origin(kind) is tuple:
-            return tuple(get_args(kind)[0](part) for part in text.split(",") if part)
-        return text if get_origin(kind) is Literal else kind(text)
+        return _read(get_type_hints(Training)[key], text)
     except ValueError as error:
         raise ValueError(f"train.{key} is {text!r}: {error}") from error
+
+
+def _read(kind: Any, text: str) -> object:
+    if get_origin(kind) is tuple:
+        return tuple(get_args(kind)[0](part) for part in text.split(",") if part)
+    if kind is bool and text not in _TRUTHS:
+        raise ValueError(f"write {' or '.join(_TRUTHS)}")
+    return text if get_origin(kind) is Literal else _TRUTHS[text] if kind is bool else kind(text)
 
 
 def said(settings: Sequence[str]) -> dict[str, object]:

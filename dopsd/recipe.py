@@ -46,7 +46,7 @@ class Training:
     In what pieces, which changes how sums round and nothing else: `processes`, each with a GPU of its own, share a
     batch of `batch_size`, and each walks its rows back in `accumulate` parts. For the way back all is kept, or some is
     made again, as `checkpointing` says. The frozen weights of the blocks lie on `base_device`, beside the network or on
-    the CPU, and come to it one by one.
+    the CPU, and come to it one by one. `compile` lets torch compile the blocks, which rounds otherwise.
 
     `base_storage` does change what is learnt: "int8" keeps those weights in eight bits a number.
 
@@ -86,6 +86,7 @@ class Training:
     checkpointing: Checkpointing = "none"
     base_device: Literal["network", "cpu"] = "network"
     base_storage: Literal["whole", "int8"] = "whole"
+    compile: bool = False
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     checkpoint_every: int = 100
@@ -116,19 +117,21 @@ class Training:
             said = f"processes is {self.processes} and accumulate {self.accumulate}"
             raise ValueError(f"batch_size is {self.batch_size}, {said}: give every part a row at least")
         self._refuse_weights_and_parents()
-        self._refuse_rest()
+        self._refuse_what_saves_nothing()
 
     @property
     def has_rest(self) -> bool:
         """Tell whether frozen weights lie otherwise than they are read."""
         return self.base_device == "cpu" or self.base_storage != "whole"
 
-    def _refuse_rest(self) -> None:
+    def _refuse_what_saves_nothing(self) -> None:
         said = f"base_device is {self.base_device} and base_storage {self.base_storage}"
         if self.has_rest and self.weights == "full":
             raise ValueError(f"{said}: with weights: full nothing is frozen; leave them out, or train a lora")
         if self.has_rest and self.checkpointing == "none":
             raise ValueError(f"{said}: nothing is saved while all is kept for the way back; set checkpointing to full")
+        if self.compile and self.checkpointing == "selective":
+            raise ValueError("compile leaves none of the operations that selective checkpointing keeps: set it to full")
 
     def _refuse_weights_and_parents(self) -> None:
         if self.step_weights and (len(self.step_weights) != self.num_steps or min(self.step_weights) < 0):
@@ -150,7 +153,7 @@ def decisive(said: Mapping[str, Any]) -> dict[str, Any]:
     guard = () if said.get("stop_early") else ("stop_early", "stop_after")
     parts = () if said.get("accumulate", 1) > 1 else ("accumulate",)
     whole = ("base_storage",) if said.get("base_storage") == "whole" else ()
-    memory = ("processes", "checkpointing", "base_device")
+    memory = ("processes", "checkpointing", "base_device", "compile")
     idle = ("checkpoints_kept", "sample_every", *memory, *guard, *parts, *whole)
     return {key: value for key, value in said.items() if key not in idle}
 

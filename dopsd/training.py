@@ -18,6 +18,7 @@ from dopsd import looks, ranks
 from dopsd.adapter_roles import Shape, attach_, continue_
 from dopsd.checkpoint import Checkpoint
 from dopsd.checkpointing import checkpoint_
+from dopsd.compiling import compile_
 from dopsd.examples import Examples
 from dopsd.family import Denoiser, Network
 from dopsd.guard import Guard
@@ -111,6 +112,8 @@ def _cast(
     checkpoint_(denoiser.network, training.checkpointing)
     rest_(denoiser.network, training, accelerator.device)
     settle_(denoiser.network, training, accelerator.device)
+    if training.compile:
+        compile_(denoiser.network)
     # "evaluation" leaves torch's wrapper for many processes out: `ranks` adds up once for all terms of an iteration.
     denoiser.network = accelerator.prepare_model(denoiser.network, device_placement=False, evaluation_mode=True)
     return roles, torch.optim.AdamW(roles.student.values(), lr=training.learning_rate, weight_decay=0.0)

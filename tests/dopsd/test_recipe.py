@@ -76,6 +76,12 @@ def test_a_base_rests_only_where_something_is_frozen_and_blocks_are_walked_twice
     assert Training(base_device="cpu", checkpointing="selective").has_rest
 
 
+def test_compiled_blocks_are_kept_whole_or_not_at_all() -> None:
+    with pytest.raises(ValueError, match="compile leaves none of the operations"):
+        Training(compile=True, checkpointing="selective")
+    assert decisive(asdict(Training(compile=True, checkpointing="full"))) == decisive(asdict(Training()))
+
+
 def test_the_defaults_are_the_papers() -> None:
     paper = Training()
     assert (paper.rank, paper.alpha, paper.batch_size, paper.learning_rate) == (64, 128, 4, 4e-5)
