@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dopsd import options
-from dopsd.bench import memory, paper, train
+from dopsd.bench import embed, memory, paper, sample, train
 from dopsd.bench.models import MODELS
 from dopsd.bench.table import table
 
@@ -30,46 +30,52 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dopsd.bench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, summary in (
-        ("train", "time iterations of training"),
-        ("count", "count what they cost, on paper"),
-        ("memory", "say what memory they take, on paper"),
-    ):
+    for name, summary in _SUMMARIES.items():
         command = commands.add_parser(name, help=summary)
         command.add_argument("--family", required=True, choices=list(MODELS))
         command.add_argument("--size", default="full", choices=["full", "tiny"])
-        command.add_argument("--methods", default=",".join(train.ARMS), help=f"some of {', '.join(train.ARMS)}")
         command.add_argument("--batch", default="1", help="sizes, such as 1,4")
         command.add_argument("--side", type=int, default=1024, help="of the picture, in pixels")
-        command.add_argument("--num-steps", type=int, default=4)
-        command.add_argument("--rank", type=int, default=64)
         command.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    commands.choices["train"].add_argument("--iterations", type=int, default=5, help="that are timed")
+        if name != "embed":
+            command.add_argument("--num-steps", type=int, default=4)
+        if name in {"train", "embed", "sample"}:
+            command.add_argument("--iterations", type=int, default=5, help="that are timed")
+        if name in {"train", "count", "memory"}:
+            command.add_argument("--methods", default=",".join(train.ARMS), help=f"some of {', '.join(train.ARMS)}")
+            command.add_argument("--rank", type=int, default=64)
+        if name in {"train", "memory"}:
+            command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of train")
     commands.choices["count"].add_argument("--peak", type=float, default=790, help="TFLOP/s that floors are of")
     commands.choices["memory"].set_defaults(methods="dopsd")
-    for name in ("train", "memory"):
-        commands.choices[name].add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="any key of train"
-        )
     return parser
 
 
 def _question(said: argparse.Namespace) -> train.Question:
+    """Gather what was said; what a command does not ask for is the usual."""
+    asked = {key: getattr(said, key) for key in ("num_steps", "rank", "iterations") if key in said}
     return train.Question(
         family=said.family,
         size=said.size,
-        methods=said.methods.split(","),
+        methods=said.methods.split(",") if "methods" in said else (),
         batches=[int(size) for size in said.batch.split(",")],
         side_px=said.side,
-        num_steps=said.num_steps,
-        rank=said.rank,
-        iterations=getattr(said, "iterations", 1),
-        settings=options.said(getattr(said, "set", [])),
+        settings=options.said(said.set) if "set" in said else {},
+        **asked,
     )
 
 
+_SUMMARIES = {
+    "train": "time iterations of training",
+    "embed": "time the reading of captions and pictures",
+    "sample": "time the drawing of pictures",
+    "count": "count what iterations cost, on paper",
+    "memory": "say what memory they take, on paper",
+}
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "train": lambda said: train.measure(_question(said)),
+    "embed": lambda said: embed.measure(_question(said)),
+    "sample": lambda said: sample.measure(_question(said)),
     "count": lambda said: paper.count(_question(said), said.peak),
     "memory": lambda said: memory.answer(_question(said)),
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from dopsd.placement import Placement
+from dopsd.placement import Placement, fastest
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate")
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
@@ -34,11 +34,33 @@ def described(placement: Placement) -> dict[str, object]:
     }
 
 
+def measured_on(size: str) -> Placement:
+    """Choose where a network of this size is measured; raises ValueError for a full one on a machine without a GPU."""
+    placement = fastest()
+    if size == "full" and placement.device.type != "cuda":
+        raise ValueError(
+            "--size full needs a GPU, and torch sees none here: billions of weights would take hours. "
+            "Measure --size tiny, or let `bench count` tell what the full size costs on paper"
+        )
+    return placement
+
+
 def settled_time(placement: Placement) -> float:
     """Read the clock (seconds) once the device has done what it was told."""
     if placement.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def seconds(work: Callable[[], object], placement: Placement, times: int) -> list[float]:
+    """Do some work once, and then so many times by the clock."""
+    work()
+    taken = []
+    for _ in range(times):
+        begun = settled_time(placement)
+        work()
+        taken.append(settled_time(placement) - begun)
+    return taken
 
 
 def matmul_rate(placement: Placement) -> float:

@@ -53,7 +53,7 @@ class Model:
     def network(self, size: SizeName, placement: Placement) -> Network:
         """Build the network where and how `placement` says, with random weights, frozen."""
         torch.manual_seed(0)
-        with _born(placement):
+        with born(placement):
             return self.kind(**self.sizes[size].config).eval().requires_grad_(False)
 
     def denoiser(self, network: Network) -> Denoiser:
@@ -90,7 +90,7 @@ class Model:
 
 
 @contextmanager
-def _born(placement: Placement) -> Iterator[None]:
+def born(placement: Placement) -> Iterator[None]:
     """Let modules be made in their place and number format at once: a copy in fp32 might not fit."""
     usual = torch.get_default_dtype()
     torch.set_default_dtype(placement.dtype)

@@ -13,13 +13,15 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from dopsd.bench.joint import joint_iterations
-from dopsd.bench.machine import described, matmul_rate, peak_bytes, settled_time
+from dopsd.bench.machine import described, matmul_rate, measured_on, peak_bytes, settled_time
 from dopsd.bench.meter import metered
 from dopsd.bench.models import Model, SizeName, model
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
-from dopsd.placement import Placement, cradle, fastest
+from dopsd.placement import Placement, cradle
 from dopsd.recipe import Training
 from dopsd.run import Run
 from dopsd.training import train
@@ -77,8 +79,9 @@ class Question:
 class Row:
     """One method at one batch size; seconds (the median) and operations are those of a sample-iteration.
 
-    `held_gib` is the most that autograd kept for backward at a time, `peak_gib` all memory together. The last two are
-    what it costs of SFT's at the same batch; None where SFT was not asked for.
+    `held_gib` is the most that autograd kept for backward at a time, of blocks that are not compiled; `peak_gib` all
+    memory together, as it is timed. The last two are what it costs of SFT's at the same batch; None where SFT was not
+    asked for.
     """
 
     method: str
@@ -99,12 +102,7 @@ def measure(question: Question) -> dict[str, Any]:
 
     Raises ValueError for a full-size network on a machine without a GPU.
     """
-    placement = fastest()
-    if question.size == "full" and placement.device.type != "cuda":
-        raise ValueError(
-            "--size full needs a GPU, and torch sees none here: an iteration of billions of weights would take hours. "
-            "Measure --size tiny, or let `bench count` tell what the full size costs on paper"
-        )
+    placement = measured_on(question.size)
     rate = matmul_rate(placement)
     rows = [_row(question, method, batch, placement, rate) for batch in question.batches for method in question.methods]
     compared = [vars(_beside_sft(row, rows)) for row in rows]
@@ -121,7 +119,8 @@ def _row(question: Question, method: str, batch: int, placement: Placement, rate
         iterations = _iterations(question, method, batch, denoiser, placement, Path(state))
         for _ in range(question.warmup):  # the first prepares, too
             next(iterations)
-        with metered(denoiser.network) as cost:
+        # What is compiled hides its operations, so one iteration goes without.
+        with torch.compiler.set_stance("force_eager"), metered(denoiser.network) as cost:
             next(iterations)
         peak = peak_bytes(placement)  # counting holds on to more
         seconds = [_timed(iterations, placement) / batch for _ in range(question.iterations)]

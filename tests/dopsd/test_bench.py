@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from dopsd.bench.__main__ import main
+from dopsd.bench.encoders import encoder_side
 from dopsd.bench.machine import matmul_rate, peak_bytes
 from dopsd.bench.meter import metered
 from dopsd.bench.models import MODELS, model
@@ -74,6 +76,39 @@ def test_every_model_is_measured_at_every_batch_and_told_as_json(name: str, caps
     assert rows(answer)["sft", 2]["tflop"] == pytest.approx(rows(answer)["sft", 1]["tflop"])
     assert {"torch", "diffusers", "transformers", "peft", "accelerate"} <= set(answer["versions"])
     assert min(row["seconds"] * row["peak_gib"] * row["share_of_peak"] for row in answer["rows"]) > 0
+
+
+@pytest.mark.parametrize("name", ["z-image", "flux2-klein-4b"])
+def test_reading_is_timed_kind_by_kind_and_together(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(f"embed --family {name} --size tiny --side 32 --batch 2 --iterations 1 --json".split()) == 0
+    *kinds, together = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["kind"] for row in (*kinds, together)] == ["student", "teacher", "latents", "all"]
+    assert together["seconds"] == pytest.approx(sum(row["seconds"] for row in kinds))
+    assert together["images_a_second"] == pytest.approx(1 / together["seconds"])
+    student, teacher, latents = (row["tflop"] for row in kinds)
+    assert (teacher > student > 0, latents > 0) == (True, True)
+
+
+@pytest.mark.parametrize("name", ["z-image", "flux2-klein-4b"])
+def test_drawing_is_timed_in_its_steps_and_its_decoding(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(f"sample --family {name} --size tiny --side 32 --iterations 1 --num-steps 2 --json".split()) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["seconds"] == pytest.approx(row["steps_seconds"] + row["decode_seconds"])
+    about = model(name)
+    denoiser, (example,) = about.denoiser(about.network("tiny", CPU)), about.examples("tiny", 32, count=1)
+    with metered(denoiser.network) as step, torch.no_grad():
+        denoiser.velocity(example.latents[None], torch.tensor(1.0), [example.student])
+    assert row["tflop"] == pytest.approx(2 * step.flops / 1e12)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sight"), [("z-image", 4.022, 0.415), ("flux2-klein-4b", 4.022, 0), ("flux2-klein-9b", 7.568, 0)]
+)
+def test_encoder_sides_have_the_published_sizes(name: str, text: float, sight: float) -> None:
+    encoder: Any = encoder_side(name, "full", Placement(torch.device("meta"), torch.bfloat16))
+    seeing = [encoder._seeing.model.model.visual] if sight else []
+    for network, billions in zip([encoder._pipeline.text_encoder, *seeing], [text, sight], strict=False):
+        assert sum(weight.numel() for weight in network.parameters()) / 1e9 == pytest.approx(billions, abs=5e-3)
 
 
 @pytest.mark.parametrize(
