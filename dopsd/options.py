@@ -27,9 +27,9 @@ def value(key: str, text: str) -> object:
 def _read(kind: Any, text: str) -> object:
     if get_origin(kind) is tuple:
         return tuple(get_args(kind)[0](part) for part in text.split(",") if part)
-    if kind is bool and text not in _TRUTHS:
+    if kind is bool and text.lower() not in _TRUTHS:
         raise ValueError(f"write {' or '.join(_TRUTHS)}")
-    return text if get_origin(kind) is Literal else _TRUTHS[text] if kind is bool else kind(text)
+    return text if get_origin(kind) is Literal else _TRUTHS[text.lower()] if kind is bool else kind(text)
 
 
 def said(settings: Sequence[str]) -> dict[str, object]:
