@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "down": "flows.serving:down",
     "status": "flows.serving:status",
     "trigger": "flows.trigger:app",
+    "pool": "flows.pool:app",
     "doctor": "flows.doctor:doctor",
     "bench": "flows.bench:app",
 }

@@ -22,7 +22,7 @@ from prefect.exceptions import MissingFlowError, ParameterTypeError, ScriptError
 from prefect.flows import Flow, load_flow_from_entrypoint
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from flows.machine import POOLS, QUEUES
+from flows.machine import CLUSTER_POOL, POOLS, QUEUES
 
 FILE = "prefect.yaml"
 _PARTS: Mapping[str, type[BaseModel]] = {"work_pool": WorkPoolConfig, "concurrency_limit": ConcurrencyLimitSpec}
@@ -63,8 +63,9 @@ def _wrong(row: Mapping[str, Any], where: str, root: Path) -> Iterable[str]:
         if isinstance(row.get(name), Mapping):
             yield from _unknown(row[name], kind, f"{where}{name}.")
     pool = (row.get("work_pool") or {}).get("name")
-    if pool not in POOLS:
-        yield f"{where}work_pool.name is {pool!r}: choose one of {', '.join(POOLS)}, which `dopsd up` serves"
+    if pool not in (*POOLS, CLUSTER_POOL):
+        served = f"{', '.join(POOLS)}, which `dopsd up` serves, or {CLUSTER_POOL}"
+        yield f"{where}work_pool.name is {pool!r}: choose one of {served}"
     queue = (row.get("work_pool") or {}).get("work_queue_name", "default")
     if queue not in (*QUEUES, "default"):  # Prefect would make it, with the last turn of all
         yield f"{where}work_pool.work_queue_name is {queue!r}: choose one of {', '.join(QUEUES)}"

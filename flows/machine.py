@@ -21,6 +21,8 @@ MLFLOW_PAGE = "DOPSD_MLFLOW_PAGE"
 
 HOST = "127.0.0.1"
 POOLS = ("cpu", "gpu")
+CLUSTER_POOL = "kubernetes"
+"""A pool that a person makes, and that a worker in a cluster serves."""
 QUEUES: Mapping[Priority, int] = {"urgent": 1, "normal": 2, "background": 4}
 """The queues of each pool, and when each has its turn; Prefect's own, "default", is third then."""
 _CPU_RUNS = 2

@@ -48,7 +48,8 @@ def bury(alive: Collection[int], served: Collection[str]) -> list[str]:
     begin one. A pool that a worker of another machine serves is left alone.
     """
     with get_client(sync_client=True) as server:
-        pools = [pool for pool in POOLS if not _has_others(pool, server)]
+        made = {pool.name for pool in server.read_work_pools()}  # `dopsd up` may have ended before it made them
+        pools = [pool for pool in POOLS if pool in made and not _has_others(pool, server)]
         return [name for pool in pools for name in _buried(pool, server, alive, is_served=pool in served)]
 
 

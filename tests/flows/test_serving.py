@@ -162,7 +162,7 @@ def until(is_so: Callable[[], object]) -> None:
 def test_what_the_page_on_operations_tells_to_type_holds_whatever_is_killed(box: Box) -> None:
     lines = [line.strip().split("  #")[0].strip() for line in PAGE.read_text().splitlines() if line.startswith("    ")]
     commands = [line for line in lines if line.startswith(("dopsd", "tar", "dvc"))]
-    assert len(commands) == 13
+    assert len(commands) == 15
     done = set[str]()
     for command in commands:
         if command.startswith("dopsd trigger watch"):
