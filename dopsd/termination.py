@@ -20,6 +20,21 @@ class Terminated(SystemExit):
 
 
 @contextmanager
+def heard() -> Iterator[None]:
+    """Let a SIGTERM end what is done in the block as Terminated, once; within `postponed` it waits, as ever."""
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # another one must not end what this one has begun to save
+    raise Terminated
+
+
+@contextmanager
 def postponed() -> Iterator[Callable[[], bool]]:
     """Lend a question: was this process asked to end? Beside the main thread, where signals do not arrive, never."""
     asked = threading.Event()

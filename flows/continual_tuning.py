@@ -5,7 +5,7 @@ dopsd run            (a worker runs it by flows/deployed.py, in a workspace of i
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -65,10 +65,11 @@ def ended(outcomes: Sequence[Outcome]) -> State[list[Outcome]]:
 
 
 def _turn(stage: Stage, selection: Selection, budget: Budget, *, accept_weak_teacher: bool) -> Outcome:
-    """Run the task of one stage; what fails there is a row of the summary here."""
+    """Run the task of one stage, again as often as it gives way; what fails there is a row of the summary here."""
     begun = time.monotonic()
-    state: State[Any] = stage_task(stage, selection, budget, accept_weak_teacher=accept_weak_teacher, return_state=True)
-    if state.is_completed():
+    task = partial(stage_task, stage, selection, budget, accept_weak_teacher=accept_weak_teacher, return_state=True)
+    while (state := task()).is_completed():
         outcome: Outcome = state.result()
-        return outcome
+        if outcome.status != "gave way":
+            return outcome
     return Outcome(stage.name, "failed", round(time.monotonic() - begun, 2))

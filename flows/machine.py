@@ -75,16 +75,21 @@ class Machine:
         )
 
     def workers(self) -> tuple[Service, ...]:
-        """List the workers; there is one a GPU, and which one a run computes on is leased to each stage in its turn."""
+        """List the workers; there is one a GPU, and which one a run computes on is leased to each stage in its turn.
+
+        An urgent run has a worker of its own: behind those that are at work it could ask none of them to give way.
+        """
         gpus = [self._worker("gpu", str(number), 1) for number in range(self.gpus)]
+        if gpus:
+            gpus.append(self._worker("gpu", "urgent", 1, "--work-queue", "urgent"))
         return (self._worker("cpu", "0", _CPU_RUNS), *(gpus or [self._worker("gpu", "none", 1)]))
 
-    def _worker(self, pool: str, name: str, limit: int) -> Service:
+    def _worker(self, pool: str, name: str, limit: int, *more: str) -> Service:
         return Service(
             f"worker-{pool}-{name}",
             (
                 "prefect", "worker", "start", "--type", "process", "--pool", pool, "--limit", str(limit),
-                "--name", worker_name(pool, name),
+                "--name", worker_name(pool, name), *more,
             ),
             {"PREFECT_API_URL": self.api, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", MLFLOW_PAGE: self.mlflow},
         )  # fmt: skip

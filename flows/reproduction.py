@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.budget import Budget, OutOfTime
-from tasks.passing import has_passing_failure
+from tasks.passing import has_passing_failure, was_asked_to_end
 from tasks.planning.code_record import refresh
 from tasks.planning.staleness import ACCEPTED
 from tasks.runner import RUNS, history
@@ -29,12 +29,17 @@ class MayPass(StageFailed):
     """A stage gave up for what may be over soon: the network, a server that restarts."""
 
 
+class AskedToEnd(MayPass):
+    """A stage saved and ended because somebody asked it to: it gives way to what is more urgent."""
+
+
 def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: bool = False) -> bool:
     """Let DVC decide whether the stage runs in the current folder; tells whether it did.
 
-    Raises StageFailed, MayPass where it may go well a little later, and OutOfTime where it was asked to end because the
-    budget does. What it writes is marked where its upstream is stale. DVC's own remarks go to runs/<stage>/dvc.log, the
-    stage's progress and every complaint to our stderr.
+    Raises StageFailed, MayPass where it may go well a little later, AskedToEnd where it goes on as soon as it has its
+    turn again, and OutOfTime where it was asked to end because the budget does. What it writes is marked where its
+    upstream is stale. DVC's own remarks go to runs/<stage>/dvc.log, the stage's progress and every complaint to our
+    stderr.
     """
     refresh(Path())
     command = [sys.executable, "-m", "tasks.process", "dvc", "repro", "--single-item", name]
@@ -49,9 +54,15 @@ def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: 
             raise OutOfTime(f"{name} was asked to end, as the budget does") from late
         if code != 0:
             known_at = (RUNS / name).readlink() if (RUNS / name).is_symlink() else RUNS / name
-            failed = MayPass if has_passing_failure(RUNS / name) else StageFailed
-            raise failed(f"{name} failed; `dopsd stage {name}` tries it alone, {known_at} has what is known")
+            raise _failure(name)(f"{name} failed; `dopsd stage {name}` tries it alone, {known_at} has what is known")
     return _times_run(name) > known
+
+
+def _failure(name: str) -> type[StageFailed]:
+    """Tell how a stage failed by what its process left."""
+    if was_asked_to_end(RUNS / name):
+        return AskedToEnd
+    return MayPass if has_passing_failure(RUNS / name) else StageFailed
 
 
 def _times_run(name: str) -> int:

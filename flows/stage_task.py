@@ -15,7 +15,7 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from flows.budget import Budget, OutOfTime
-from flows.reproduction import MayPass, reproduce
+from flows.reproduction import AskedToEnd, MayPass, reproduce
 from flows.summary import Outcome, Status
 from tasks import weak_teacher
 from tasks.params import load
@@ -32,6 +32,7 @@ _STATE_NAMES: dict[Status, str | None] = {
     "cached": "Cached",
     "refused": "Refused",
     "deferred": "Deferred",
+    "gave way": "GaveWay",
     "stale": "Stale",
 }
 
@@ -59,8 +60,8 @@ def stage_task(stage: Stage, selection: Selection, budget: Budget, *, accept_wea
     """Bring one stage up to date in the current folder; raises StageFailed, and StaleUpstream unless that is accepted.
 
     The state is "Cached" where DVC found nothing to do, "Refused" where the probe found the teacher too weak,
-    "Deferred" where it would exceed the budget, "Stale" for a stage upstream of the selection that is out of date and
-    is left so.
+    "Deferred" where it would exceed the budget, "GaveWay" where it was asked to end and is to have another turn,
+    "Stale" for a stage upstream of the selection that is out of date and is left so.
     """
     begun = time.monotonic()
     status = _done(stage, selection, budget)
@@ -89,6 +90,8 @@ def _done(stage: Stage, selection: Selection, budget: Budget) -> Status:
             has_run = reproduce(stage.name, budget, is_forced=forced, is_upstream_stale=is_stale)
         except OutOfTime:
             return "deferred"
+        except AskedToEnd:
+            return "gave way"
         return "ran" if has_run else "cached"
 
 

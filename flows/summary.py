@@ -17,7 +17,7 @@ from tasks.folders import read_json
 from tasks.pipeline import PLACES
 from tasks.workspaces.workspace import is_lent
 
-Status = Literal["ran", "joined", "cached", "refused", "failed", "deferred", "stale"]
+Status = Literal["ran", "joined", "cached", "refused", "failed", "deferred", "gave way", "stale"]
 ENDING: tuple[Status, ...] = ("refused", "failed", "deferred")
 """After these, no other stage has its turn."""
 _STATUS_STYLES: Mapping[Status, str] = {
@@ -27,6 +27,7 @@ _STATUS_STYLES: Mapping[Status, str] = {
     "refused": "yellow",
     "failed": "red",
     "deferred": "yellow",
+    "gave way": "yellow",
     "stale": "yellow",
 }
 _VERDICT_STYLES = {"PROMOTE": "bold green", "HOLD": "bold yellow", "REJECT": "bold red"}

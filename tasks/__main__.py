@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from dopsd.termination import heard
 from tasks import params, passing, runner, weak_teacher
 from tasks.devices.job import devices_for
 from tasks.environment import settle
@@ -57,7 +58,7 @@ def _run(name: str, root: Path) -> None:
     """Run a stage on the device that it needs, and note how it ended: DVC passes on that it failed, and not why."""
     state = root / runner.RUNS / name
     try:
-        with devices_for(stage(name), params.load(root)):
+        with heard(), devices_for(stage(name), params.load(root)):
             runner.run(stage(name), root)
     except BaseException as failure:
         passing.note(state, failure)

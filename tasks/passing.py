@@ -10,6 +10,7 @@ from socket import gaierror
 from dopsd.termination import EXIT_CODE, Terminated
 
 _FILE = "exit_code"
+_ASKED = ", asked to end"
 _PASSING = (ConnectionError, TimeoutError, gaierror, Terminated)
 
 
@@ -22,13 +23,20 @@ def note(state: Path, failure: BaseException | None) -> None:
     """Write into a stage's folder of state how its process ended, for who started it through DVC."""
     state.mkdir(parents=True, exist_ok=True)
     code = 0 if failure is None else EXIT_CODE if may_pass(failure) else 1
-    (state / _FILE).write_text(str(code))
+    is_asked = failure is not None and any(isinstance(one, Terminated) for one in _causes(failure))
+    (state / _FILE).write_text(f"{code}{_ASKED if is_asked else ''}")
 
 
 def has_passing_failure(state: Path) -> bool:
     """Tell whether a stage's process ended last by a failure that may pass."""
     path = state / _FILE
-    return path.is_file() and path.read_text() == str(EXIT_CODE)
+    return path.is_file() and path.read_text().removesuffix(_ASKED) == str(EXIT_CODE)
+
+
+def was_asked_to_end(state: Path) -> bool:
+    """Tell whether a stage's process ended last because somebody asked it to."""
+    path = state / _FILE
+    return path.is_file() and path.read_text().endswith(_ASKED)
 
 
 def _causes(failure: BaseException) -> Iterator[BaseException]:

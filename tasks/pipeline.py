@@ -34,7 +34,8 @@ class Stage:
     """One step of the pipeline; `tasks.<name>` holds its `run(params, room)`.
 
     `params` are the keys of params.yaml that it may look at, `reads` and `writes` are names in `PLACES`. A stage that
-    is not `is_cached` acts on the world outside (the registry), so that no cache may stand in for it.
+    is not `is_cached` acts on the world outside (the registry), so that no cache may stand in for it. One that
+    `goes_on` keeps what it has done when it is asked to end, and begins there the next time.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Stage:
     writes: tuple[str, ...]
     needs: Literal["cpu", "gpu"] = "cpu"
     is_cached: bool = True
+    goes_on: bool = False
 
     @property
     def module(self) -> str:
@@ -83,6 +85,7 @@ STAGES: tuple[Stage, ...] = (
         reads=("images", "vlm"),
         writes=("captions",),
         needs="gpu",
+        goes_on=True,
     ),
     Stage(
         name="embed",
@@ -91,6 +94,7 @@ STAGES: tuple[Stage, ...] = (
         reads=("images", "captions", "base", "vlm"),
         writes=("embeddings",),
         needs="gpu",
+        goes_on=True,
     ),
     Stage(
         name="probe",
@@ -107,6 +111,7 @@ STAGES: tuple[Stage, ...] = (
         reads=("embeddings", "probe", "base"),
         writes=("adapter", "training_run"),
         needs="gpu",
+        goes_on=True,
     ),
     Stage(
         name="evaluate",

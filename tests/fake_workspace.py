@@ -4,6 +4,7 @@ As a program, `python fake_workspace.py caption`, it is `python -m tasks run cap
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ PARAMS: dict[str, Any] = {
     "register": {},
 }  # fmt: skip
 FAIL, WEAK, TRACK, LOSE = "fail", "find the teacher weak", "tell MLflow", "lose the network once"
+GIVE_WAY = "give way to others four times"
 LEARN = "learn numbers"
 """What the code of a stage may say and is done then."""
 HANG = "FAKE_HANG"
@@ -149,11 +151,7 @@ def body(name: str) -> Callable[[Params, Room], None]:
         with (room.state.parents[1] / "ran.txt").open("a") as file:
             file.write(f"{name}\n")
         code = (room.state.parents[1] / f"code/tasks/{name}.py").read_text()
-        if repr(FAIL) in code:
-            raise ValueError(f"{name} was told to fail")
-        if repr(LOSE) in code and not (room.state / "lost").exists():
-            (room.state / "lost").touch()
-            raise RuntimeError("the store does not answer") from ConnectionRefusedError("nobody listens")
+        _fail(name, code, room)
         _hang(name)
         salt = code.partition("SALT = ")[2].partition("\n")[0]
         reads = [_digest(path) for path in room.reads.values()]
@@ -173,6 +171,19 @@ def body(name: str) -> Callable[[Params, Room], None]:
             _learn(said, room)
 
     return run
+
+
+def _fail(name: str, code: str, room: Room) -> None:
+    """Do not come to an end, as the code's word says."""
+    if repr(FAIL) in code:
+        raise ValueError(f"{name} was told to fail")
+    if repr(LOSE) in code and not (room.state / "lost").exists():
+        (room.state / "lost").touch()
+        raise RuntimeError("the store does not answer") from ConnectionRefusedError("nobody listens")
+    times = len(list(room.state.glob("gave-way-*")))
+    if repr(GIVE_WAY) in code and times < 4:
+        (room.state / f"gave-way-{times}").touch()
+        os.kill(os.getpid(), signal.SIGTERM)  # as whoever wants the device more asks
 
 
 def _hang(name: str) -> None:

@@ -58,7 +58,8 @@ def refuse_too_small_a_host(stages: Iterable[Stage], params: "Params") -> None:
 def need_of(stage: Stage, params: "Params") -> Need:
     """Read what params.yaml says of a stage: training wants a device a process."""
     count = params.train.processes if stage.name == "train" else 1
-    return Need(stage.name, params.machine.memory_gib.get(stage.name, 0.0), count, priority())
+    memory_gib = params.machine.memory_gib.get(stage.name, 0.0)
+    return Need(stage.name, memory_gib, count, priority(), gives_way=stage.goes_on)
 
 
 def priority() -> Priority:

@@ -4,10 +4,9 @@
 
 Whose turn it is, each waiter finds out by itself: urgent before normal before background, and within those who came
 first. Nobody takes a device that somebody before him could use, so a job that wants two at once is not overtaken for
-ever by those that want one.
+ever by those that want one. Who waits while something less urgent is at work asks that to give way.
 """
 
-import os
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -15,8 +14,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.devices import preemption
 from tasks.devices.host import Device
-from tasks.devices.place import Priority, alone, file, in_line, wanted_before
+from tasks.devices.place import Priority, alone, device_lock, in_line, wanted_before
 from tasks.lock import held_if_free
 
 _LOOK_AGAIN_S = 0.2
@@ -24,12 +24,16 @@ _LOOK_AGAIN_S = 0.2
 
 @dataclass(frozen=True)
 class Need:
-    """So many devices at once for `what`, each with so much memory, and how urgently."""
+    """So many devices at once for `what`, each with so much memory, and how urgently.
+
+    What `gives_way` ends when it gets a SIGTERM, and can go on later from where it was.
+    """
 
     what: str
     memory_gib: float = 0.0
     count: int = 1
     priority: Priority = "normal"
+    gives_way: bool = False
 
     def __post_init__(self) -> None:
         """Refuse to wait for nothing."""
@@ -51,7 +55,9 @@ def leased(need: Need, host: Collection[Device]) -> Iterator[tuple[Device, ...]]
             mine = _taken(place, need, fitting, holding)
             if not mine:
                 print(f"  {need.what} waits for {need}: {', '.join(map(_told, fitting))}", file=sys.stderr, flush=True)
+            asked = set[int]()
             while not mine:
+                preemption.ask(place, need.priority, need.count, [device.name for device in fitting], asked)
                 time.sleep(_LOOK_AGAIN_S)
                 mine = _taken(place, need, fitting, holding)
         yield mine
@@ -69,27 +75,23 @@ def fit(need: Need, host: Collection[Device]) -> tuple[Device, ...]:
 
 def holder(device: Device) -> str | None:
     """Tell which process holds a device, and for what; None where nobody does."""
-    with alone(), held_if_free(_lock(device)) as is_free:
-        return None if is_free else _lock(device).read_text()
+    lock = device_lock(device.name)
+    with alone(), held_if_free(lock) as is_free:
+        return None if is_free else lock.read_text()
 
 
 def _taken(place: Path, need: Need, fitting: Sequence[Device], holding: ExitStack) -> tuple[Device, ...]:
     """Take what we need if our turn has come, or nothing at all."""
     mine: list[Device] = []
     with alone(), ExitStack() as taking:
-        wanted = wanted_before(place)
+        wanted, note = wanted_before(place), preemption.note(need.what, need.priority, gives_way=need.gives_way)
         for device in fitting:
-            note = f"process {os.getpid()}, {need.priority}, {need.what}"
-            if device.name not in wanted and taking.enter_context(held_if_free(_lock(device), note)):
+            if device.name not in wanted and taking.enter_context(held_if_free(device_lock(device.name), note)):
                 mine.append(device)
             if len(mine) == need.count:
                 holding.enter_context(taking.pop_all())
                 return tuple(mine)
     return ()
-
-
-def _lock(device: Device) -> Path:
-    return file(f"device-{device.name}.lock")
 
 
 def _size(device: Device) -> tuple[float, str]:

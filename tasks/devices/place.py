@@ -32,6 +32,11 @@ def file(name: str) -> Path:
     return path
 
 
+def device_lock(name: str) -> Path:
+    """Give the file whose lock is a device's lease."""
+    return file(f"device-{name}.lock")
+
+
 def alone() -> AbstractContextManager[None]:
     """Have the folder for ourselves."""
     return held(file("turn.lock"))

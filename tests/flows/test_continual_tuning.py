@@ -23,7 +23,7 @@ from flows.stage_task import stage_task
 from tasks.folders import read_json
 from tasks.pipeline import STAGES
 from tasks.runner import HISTORY
-from tests.fake_workspace import FAIL, HANG, LOSE, WEAK, FakeWorkspace
+from tests.fake_workspace import FAIL, GIVE_WAY, HANG, LOSE, WEAK, FakeWorkspace
 from tests.one_process import child_here
 
 ALL = [row.name for row in STAGES]
@@ -164,6 +164,13 @@ def test_what_may_pass_is_tried_again_and_what_may_not_is_not(
     result = dopsd("run", "--json")
     assert statuses(result) == ["cached"] * 3 + ["ran", "cached", "failed"]
     assert workspace.ran()[len(ALL) :] == ["probe", "probe", "evaluate"]
+
+
+def test_a_stage_that_gives_way_has_its_turn_again_however_often(workspace: FakeWorkspace) -> None:
+    workspace.code("train", GIVE_WAY)
+    result = dopsd("run", "--until", "train", "--json")
+    assert statuses(result) == ["cached"] * 4 + ["ran"]
+    assert last_flow_run()[1][4:] == ["train: GaveWay"] * 4 + ["train: Completed"]
 
 
 @in_one_process

@@ -174,7 +174,7 @@ def test_what_the_page_on_operations_tells_to_type_holds_whatever_is_killed(box:
             code, said = box.typed(command)
             assert code == 0, f"{command}: {said}"
         if command == "dopsd up":
-            assert box.living() == {"prefect", "mlflow", "worker-cpu-0", "worker-gpu-0"}
+            assert box.living() == {"prefect", "mlflow", "worker-cpu-0", "worker-gpu-0", "worker-gpu-urgent"}
             assert said.count("http://127.0.0.1:") == 3
         if command == "dopsd up" and command in done:
             assert box.state(lost) == "CRASHED"

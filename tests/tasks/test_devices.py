@@ -168,7 +168,7 @@ def test_a_stage_sees_the_device_that_it_holds_and_no_other(monkeypatch: pytest.
     params = parse(PARAMS | {"machine": {"memory_gib": {"train": 40}}})
     with devices_for(stage("train"), params):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "large"
-        assert (holder(SMALL), holder(LARGE)) == (None, f"process {os.getpid()}, normal, train")
+        assert (holder(SMALL), holder(LARGE)) == (None, f"process {os.getpid()}, normal (gives way), train")
         with devices_for(stage("train"), params):  # a program that we start has what we hold
             pass
     with devices_for(stage("ingest"), params), devices_for(stage("probe"), params):
