@@ -14,8 +14,10 @@ from prefect.states import Completed, Failed
 from flows.budget import Budget
 from flows.stage_task import stage_task
 from flows.summary import ENDING, Outcome
+from tasks.passing import reason
 from tasks.pipeline import Stage
 from tasks.planning.selection import Selection
+from tasks.runner import RUNS
 
 
 @flow(name="continual-tuning", persist_result=False)
@@ -29,7 +31,7 @@ def continual_tuning(
 
     The state holds what became of each stage that had its turn, and is named after the last one where that ended early.
     """
-    return ended(turns(selection, budget or Budget(), accept_weak_teacher=accept_weak_teacher))
+    return ended(turns(selection, budget or Budget(), accept_weak_teacher=accept_weak_teacher), selection)
 
 
 def turns(
@@ -52,16 +54,24 @@ def turns(
     return outcomes
 
 
-def ended(outcomes: Sequence[Outcome]) -> State[list[Outcome]]:
-    """Say in Prefect's words how a run ended."""
+def ended(outcomes: Sequence[Outcome], selection: Selection) -> State[list[Outcome]]:
+    """Say in Prefect's words how a run ended; where that was early, the message says why, and what is left to do."""
     last = outcomes[-1]
     if last.status == "failed":
-        return Failed(message=f"{last.name} failed", data=outcomes)
+        return Failed(message=f"{last.name} failed ({last.reason}); {_left(last, selection)}", data=outcomes)
     if last.status == "refused":
-        return Completed(name="Refused", message=f"{last.name} refused to go on", data=outcomes)
+        said = f"{last.name} refused to go on: the teacher is too weak"
+        return Completed(name="Refused", message=f"{said}; {_left(last, selection)}", data=outcomes)
     if last.status == "deferred":
-        return Completed(name="Deferred", message=f"the budget ends before {last.name} would", data=outcomes)
+        said = f"the budget ends before {last.name} would"
+        return Completed(name="Deferred", message=f"{said}; {_left(last, selection)}", data=outcomes)
     return Completed(data=outcomes)
+
+
+def _left(last: Outcome, selection: Selection) -> str:
+    """Say what the next run has to do."""
+    names = [stage.name for stage in (*selection.upstream, *selection.chosen)]
+    return f"left to do: {', '.join(names[names.index(last.name) :])}; the next run goes on there"
 
 
 def _turn(stage: Stage, selection: Selection, budget: Budget, *, accept_weak_teacher: bool) -> Outcome:
@@ -72,4 +82,5 @@ def _turn(stage: Stage, selection: Selection, budget: Budget, *, accept_weak_tea
         outcome: Outcome = state.result()
         if outcome.status != "gave way":
             return outcome
-    return Outcome(stage.name, "failed", round(time.monotonic() - begun, 2))
+    why = reason(RUNS / stage.name) or state.message
+    return Outcome(stage.name, "failed", round(time.monotonic() - begun, 2), reason=why)

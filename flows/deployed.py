@@ -81,7 +81,7 @@ def deployed(
         due = flow_run.scheduled_start_time.timestamp()
         summary = flown(root, selection, accept_weak_teacher=accept_weak_teacher, asked=due, fly=fly)
     leave(summary)
-    state = ended(summary.outcomes)
+    state = ended(summary.outcomes, selection)
     if summary.is_joined and state.is_completed():
         return Completed(name="Joined", message="another run did the same", data=summary.outcomes)
     return state

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.budget import Budget, OutOfTime
-from tasks.passing import has_passing_failure, was_asked_to_end
+from tasks.passing import has_passing_failure, note, was_asked_to_end
 from tasks.planning.code_record import refresh
 from tasks.planning.staleness import ACCEPTED
 from tasks.runner import RUNS, history
@@ -45,7 +45,7 @@ def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: 
     command = [sys.executable, "-m", "tasks.process", "dvc", "repro", "--single-item", name]
     command += ["--force"] if is_forced else []
     log, known = RUNS / name / "dvc.log", _times_run(name)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    note(RUNS / name, None)  # who is killed leaves no word, and an older one must not stand for it
     ours = environment(is_upstream_stale=is_upstream_stale)
     with log.open("wb") as remarks, child(command, ours, stdout=remarks.fileno()) as dvc:
         try:

@@ -157,6 +157,8 @@ def _deploy(machine: Machine, root: Path) -> None:
     provision.make_pools()
     _bury(machine)
     provision.deploy(root)
+    if kinds := importlib.import_module("flows.notices").keep_told():
+        told.print(f"runs that end early are told to {', '.join(kinds)}")
 
 
 def _bury(machine: Machine) -> None:

@@ -36,12 +36,13 @@ MODELS = ("base", "parent", "adapter")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a stage, how long that took, and how many images it computed and reused, if it counts them."""
+    """What became of a stage, how long that took, how many images it computed and reused, and why it ended early."""
 
     name: str
     status: Status
     seconds: float
     images: Mapping[str, int] | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

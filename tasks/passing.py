@@ -3,6 +3,7 @@
 >>> may_pass(ConnectionRefusedError())  # True
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from socket import gaierror
@@ -10,7 +11,10 @@ from socket import gaierror
 from dopsd.termination import EXIT_CODE, Terminated
 
 _FILE = "exit_code"
+_REASON = "reason.txt"
 _ASKED = ", asked to end"
+_MOST_CHARACTERS = 500
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _PASSING = (ConnectionError, TimeoutError, gaierror, Terminated)
 
 
@@ -20,11 +24,12 @@ def may_pass(failure: BaseException) -> bool:
 
 
 def note(state: Path, failure: BaseException | None) -> None:
-    """Write into a stage's folder of state how its process ended, for who started it through DVC."""
+    """Write into a stage's folder of state how its process ended, and why, for who started it through DVC."""
     state.mkdir(parents=True, exist_ok=True)
     code = 0 if failure is None else EXIT_CODE if may_pass(failure) else 1
     is_asked = failure is not None and any(isinstance(one, Terminated) for one in _causes(failure))
     (state / _FILE).write_text(f"{code}{_ASKED if is_asked else ''}")
+    (state / _REASON).write_text("" if failure is None else _in_a_line(failure))
 
 
 def has_passing_failure(state: Path) -> bool:
@@ -37,6 +42,18 @@ def was_asked_to_end(state: Path) -> bool:
     """Tell whether a stage's process ended last because somebody asked it to."""
     path = state / _FILE
     return path.is_file() and path.read_text().endswith(_ASKED)
+
+
+def reason(state: Path) -> str:
+    """Say in a line why a stage's process ended last; nothing where it ended well, or had no time to leave word."""
+    path = state / _REASON
+    return path.read_text() if path.is_file() else ""
+
+
+def _in_a_line(failure: BaseException) -> str:
+    """Spell a failure out for people who are far away; what an address holds of credentials stays here."""
+    said = " ".join(f"{type(failure).__name__}: {failure}".split())
+    return _CREDENTIALS.sub("***", said)[:_MOST_CHARACTERS]
 
 
 def _causes(failure: BaseException) -> Iterator[BaseException]:

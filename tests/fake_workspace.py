@@ -41,7 +41,7 @@ PARAMS: dict[str, Any] = {
     "register": {},
 }  # fmt: skip
 FAIL, WEAK, TRACK, LOSE = "fail", "find the teacher weak", "tell MLflow", "lose the network once"
-GIVE_WAY = "give way to others four times"
+GIVE_WAY, DIE = "give way to others four times", "die without a word"
 LEARN = "learn numbers"
 """What the code of a stage may say and is done then."""
 HANG = "FAKE_HANG"
@@ -180,6 +180,8 @@ def _fail(name: str, code: str, room: Room) -> None:
     if repr(LOSE) in code and not (room.state / "lost").exists():
         (room.state / "lost").touch()
         raise RuntimeError("the store does not answer") from ConnectionRefusedError("nobody listens")
+    if repr(DIE) in code:
+        os.kill(os.getpid(), signal.SIGKILL)
     times = len(list(room.state.glob("gave-way-*")))
     if repr(GIVE_WAY) in code and times < 4:
         (room.state / f"gave-way-{times}").touch()

@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from typer.testing import CliRunner, Result
 
+from dopsd.termination import Terminated
 from flows import continual_tuning as continual_tuning_module
 from flows import reproduction
 from flows.budget import Budget
@@ -21,9 +22,10 @@ from flows.cli import app
 from flows.continual_tuning import continual_tuning
 from flows.stage_task import stage_task
 from tasks.folders import read_json
+from tasks.passing import note
 from tasks.pipeline import STAGES
 from tasks.runner import HISTORY
-from tests.fake_workspace import FAIL, GIVE_WAY, HANG, LOSE, WEAK, FakeWorkspace
+from tests.fake_workspace import DIE, FAIL, GIVE_WAY, HANG, LOSE, WEAK, FakeWorkspace
 from tests.one_process import child_here
 
 ALL = [row.name for row in STAGES]
@@ -149,7 +151,12 @@ def test_a_stage_that_fails_ends_the_run_and_the_next_run_goes_on_there(workspac
     assert statuses(result) == ["cached"] * 5 + ["failed"]
     assert json.loads(result.stdout)["version"] is None
     run, tasks = last_flow_run()
-    assert run.state_name == "Failed"
+    assert run.state is not None
+    assert (run.state_name, run.state.message) == (
+        "Failed",
+        "evaluate failed (ValueError: evaluate was told to fail); left to do: evaluate, register; "
+        "the next run goes on there",
+    )
     assert tasks[-1] == "evaluate: Failed"
     workspace.code("evaluate", "mended")
     assert statuses(dopsd("run", "--json")) == ["cached"] * 5 + ["ran", "cached"]  # the same scores end the wave
@@ -171,6 +178,13 @@ def test_a_stage_that_gives_way_has_its_turn_again_however_often(workspace: Fake
     result = dopsd("run", "--until", "train", "--json")
     assert statuses(result) == ["cached"] * 4 + ["ran"]
     assert last_flow_run()[1][4:] == ["train: GaveWay"] * 4 + ["train: Completed"]
+
+
+def test_who_is_killed_did_not_give_way_whatever_was_noted_before(workspace: FakeWorkspace) -> None:
+    workspace.code("train", DIE)
+    note(workspace.root / "runs/train", Terminated())
+    result = dopsd("run", "--until", "train", "--json")
+    assert statuses(result) == ["cached"] * 4 + ["failed"]
 
 
 @in_one_process

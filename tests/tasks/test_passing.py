@@ -7,7 +7,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from dopsd.termination import Terminated
-from tasks.passing import has_passing_failure, may_pass, note
+from tasks.passing import has_passing_failure, may_pass, note, reason
 
 
 def test_a_server_that_is_away_may_be_back_and_mlflow_wraps_that(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +34,9 @@ def test_what_stays_wrong_is_not_tried_again(failure: BaseException, passes: obj
     assert has_passing_failure(tmp_path) == passes
     note(tmp_path, None)
     assert not has_passing_failure(tmp_path)
+    assert reason(tmp_path) == ""
+
+
+def test_who_is_far_away_is_told_the_reason_in_a_line_and_no_credentials(tmp_path: Path) -> None:
+    note(tmp_path, ValueError("the store\n  postgresql://me:secret@host/runs refuses"))
+    assert reason(tmp_path) == "ValueError: the store postgresql://***@host/runs refuses"
