@@ -19,9 +19,13 @@ class Terminated(SystemExit):
         super().__init__(EXIT_CODE)
 
 
+class AskedToEnd(SystemExit):
+    """Something else was asked to end, or a training that had not begun: no process of it may wait for the others."""
+
+
 @contextmanager
 def heard() -> Iterator[None]:
-    """Let a SIGTERM end what is done in the block as Terminated, once; within `postponed` it waits, as ever."""
+    """Let a SIGTERM end what is done in the block as AskedToEnd, once; within `postponed` it waits, as ever."""
     before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
@@ -31,7 +35,7 @@ def heard() -> Iterator[None]:
 
 def _end(*_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # another one must not end what this one has begun to save
-    raise Terminated
+    raise AskedToEnd(EXIT_CODE)
 
 
 @contextmanager

@@ -29,14 +29,14 @@ class MayPass(StageFailed):
     """A stage gave up for what may be over soon: the network, a server that restarts."""
 
 
-class AskedToEnd(MayPass):
+class GaveWay(MayPass):
     """A stage saved and ended because somebody asked it to: it gives way to what is more urgent."""
 
 
 def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: bool = False) -> bool:
     """Let DVC decide whether the stage runs in the current folder; tells whether it did.
 
-    Raises StageFailed, MayPass where it may go well a little later, AskedToEnd where it goes on as soon as it has its
+    Raises StageFailed, MayPass where it may go well a little later, GaveWay where it goes on as soon as it has its
     turn again, and OutOfTime where it was asked to end because the budget does. What it writes is marked where its
     upstream is stale. DVC's own remarks go to runs/<stage>/dvc.log, the stage's progress and every complaint to our
     stderr.
@@ -61,7 +61,7 @@ def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: 
 def _failure(name: str) -> type[StageFailed]:
     """Tell how a stage failed by what its process left."""
     if was_asked_to_end(RUNS / name):
-        return AskedToEnd
+        return GaveWay
     return MayPass if has_passing_failure(RUNS / name) else StageFailed
 
 

@@ -15,7 +15,7 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from flows.budget import Budget, OutOfTime
-from flows.reproduction import AskedToEnd, MayPass, reproduce
+from flows.reproduction import GaveWay, MayPass, reproduce
 from flows.summary import Outcome, Status
 from tasks import weak_teacher
 from tasks.params import load
@@ -90,7 +90,7 @@ def _done(stage: Stage, selection: Selection, budget: Budget) -> Status:
             has_run = reproduce(stage.name, budget, is_forced=forced, is_upstream_stale=is_stale)
         except OutOfTime:
             return "deferred"
-        except AskedToEnd:
+        except GaveWay:
             return "gave way"
         return "ran" if has_run else "cached"
 

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from socket import gaierror
 
-from dopsd.termination import EXIT_CODE, Terminated
+from dopsd.termination import EXIT_CODE, AskedToEnd, Terminated
 
 _FILE = "exit_code"
 _REASON = "reason.txt"
 _ASKED = ", asked to end"
 _MOST_CHARACTERS = 500
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-_PASSING = (ConnectionError, TimeoutError, gaierror, Terminated)
+_TO_END = (AskedToEnd, Terminated)
+_PASSING = (ConnectionError, TimeoutError, gaierror, *_TO_END)
 
 
 def may_pass(failure: BaseException) -> bool:
@@ -27,7 +28,7 @@ def note(state: Path, failure: BaseException | None) -> None:
     """Write into a stage's folder of state how its process ended, and why, for who started it through DVC."""
     state.mkdir(parents=True, exist_ok=True)
     code = 0 if failure is None else EXIT_CODE if may_pass(failure) else 1
-    is_asked = failure is not None and any(isinstance(one, Terminated) for one in _causes(failure))
+    is_asked = failure is not None and any(isinstance(one, _TO_END) for one in _causes(failure))
     (state / _FILE).write_text(f"{code}{_ASKED if is_asked else ''}")
     (state / _REASON).write_text("" if failure is None else _in_a_line(failure))
 

@@ -1,6 +1,7 @@
 """Who holds a device for something less urgent gives way where that helps, if it can go on later, and nobody else."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dopsd.termination import EXIT_CODE
+from dopsd.termination import EXIT_CODE, AskedToEnd, Terminated, heard
 from tasks.devices import lease
 from tasks.devices.host import Device
 from tasks.devices.lease import Need, holder, leased
@@ -130,6 +131,12 @@ def test_a_number_that_is_another_process_here_is_let_alone() -> None:
             assert asked == set()
         assert stranger.poll() is None
         stranger.kill()
+
+
+def test_who_is_asked_before_anything_is_saved_does_not_say_that_it_was() -> None:
+    with pytest.raises(AskedToEnd) as asked, heard():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert not isinstance(asked.value, Terminated)  # which other processes of a training would wait for
 
 
 def test_a_stage_that_is_asked_ends_with_its_code_and_leaves_word(
