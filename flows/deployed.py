@@ -11,7 +11,6 @@ from typing import Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
@@ -21,10 +20,11 @@ from flows.budget import Budget
 from flows.choices import choose
 from flows.continual_tuning import ended, turns
 from flows.flown import flown
-from flows.machine import QUEUES
+from flows.rank import keep_rank
 from flows.summary import Outcome
-from tasks.devices.job import PRIORITY, refuse_too_small_a_host
+from tasks.devices.job import refuse_too_small_a_host
 from tasks.params import PARAMS_FILE, load
+from tasks.planning.installation import POOL
 from tasks.planning.selection import Selection
 from tasks.runner import sources
 from tasks.versions.lineage import TRIGGER
@@ -49,6 +49,7 @@ def deployed(
     dataset: str | None = None,
     method: Method | None = None,
     budget: str | None = None,
+    pool: Literal["cuda", "cpu"] | None = None,
     shadow: bool = False,
     accept_weak_teacher: bool = False,
     asked_by: str = "",
@@ -64,14 +65,17 @@ def deployed(
         dataset: Another folder of images than the project's ingest.source.
         method: Another way to train than the project's train.method.
         budget: How long the run may take, such as 45m, 2h or 1d12h; it ends before, and the next one goes on.
+        pool: Send stages that need a GPU to workers of the pool gpu, which compute with this, on whichever machine.
         shadow: Judge what comes of it, and promote nothing.
         accept_weak_teacher: Train though the probe advises against it.
         asked_by: The run of a trigger that `dopsd trigger watch` looks for; a version says that this started it.
     """
     os.environ.setdefault(TRIGGER, asked_by or f"the deployment, run {flow_run.name}")
-    _keep_rank()
+    keep_rank()
     if shadow:
         os.environ[SHADOW] = "yes"
+    if pool:
+        os.environ[POOL] = pool
     root, spent = Path(), Budget.of(budget)
     choose(root, project=project, family=family, dataset=dataset, method=method)
     refuse_too_small_a_host(selection.chosen, load(root))
@@ -85,14 +89,6 @@ def deployed(
     if summary.is_joined and state.is_completed():
         return Completed(name="Joined", message="another run did the same", data=summary.outcomes)
     return state
-
-
-def _keep_rank() -> None:
-    """Let this run go before others on the GPUs of its host, too, as the queue that it came by does in Prefect."""
-    context = FlowRunContext.get()
-    queue = context.flow_run.work_queue_name if context and context.flow_run else None
-    if queue is not None and queue in QUEUES:
-        os.environ.setdefault(PRIORITY, queue)
 
 
 def _fetch(root: Path) -> None:

@@ -66,6 +66,8 @@ def _wrong(row: Mapping[str, Any], where: str, root: Path) -> Iterable[str]:
     if pool not in (*POOLS, CLUSTER_POOL):
         served = f"{', '.join(POOLS)}, which `dopsd up` serves, or {CLUSTER_POOL}"
         yield f"{where}work_pool.name is {pool!r}: choose one of {served}"
+    if pool == "gpu" and (row.get("parameters") or {}).get("pool"):
+        yield f"{where}work_pool.name is 'gpu', where a run that sends stages would wait for itself: choose cpu"
     queue = (row.get("work_pool") or {}).get("work_queue_name", "default")
     if queue not in (*QUEUES, "default"):  # Prefect would make it, with the last turn of all
         yield f"{where}work_pool.work_queue_name is {queue!r}: choose one of {', '.join(QUEUES)}"
@@ -96,7 +98,9 @@ def _wrong_flow(row: Mapping[str, Any], where: str, root: Path) -> Iterable[str]
         return
     try:
         flow: Flow[Any, Any] = load_flow_from_entrypoint(f"{root / module}:{name}", use_placeholder_flow=False)
-        flow.validate_parameters(row.get("parameters") or {})
+        parameters = row.get("parameters") or {}
+        if parameters.keys() >= set(flow.parameters.required):  # what a deployment leaves open, its runs say
+            flow.validate_parameters(parameters)
     except (MissingFlowError, ScriptError, ValueError) as error:
         yield f"{where}entrypoint is {row.get('entrypoint')!r}: {error}"
     except (ParameterTypeError, SignatureMismatchError) as error:

@@ -18,6 +18,7 @@ from flows.flown import ASKED
 from flows.mistakes import told
 from flows.reproduction import child
 from tasks.git import environment as without_git
+from tasks.lock import keep_through_exec
 from tasks.workspaces.workspace import environment, left_out, workspace
 
 _HOME = Path(__file__).parents[1]
@@ -37,14 +38,15 @@ def run_isolated(home: Path, arguments: Sequence[str]) -> int:
         return abs(started.wait())
 
 
-def enter(home: str = str(_HOME)) -> dict[str, str]:
+def enter(home: str = str(_HOME), commit: str = "HEAD") -> dict[str, str]:
     """Serve as a pull step of a deployment: this process goes on in a workspace, which is gone when it ends.
 
-    `home` is the folder whose last commit, caches and registry it uses; by default the one that this code lies in.
+    `home` is the folder whose commits, caches and registry it uses; by default the one that this code lies in.
     """
     stack = ExitStack()
-    root = stack.enter_context(workspace(Path(home)))
+    root = stack.enter_context(workspace(Path(home), commit))
     atexit.register(stack.close)
+    keep_through_exec()  # after the pull steps a worker's process becomes Prefect's engine: what it holds is swept then
     os.environ.update(environment(Path(home)))
     sys.path.insert(0, str(root))
     for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:

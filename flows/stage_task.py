@@ -16,10 +16,12 @@ from prefect.tasks import exponential_backoff
 
 from flows.budget import Budget, OutOfTime
 from flows.reproduction import GaveWay, MayPass, reproduce
+from flows.sending import send
 from flows.summary import Outcome, Status
 from tasks import weak_teacher
 from tasks.params import load
 from tasks.pipeline import PLACES, Stage
+from tasks.planning.installation import pool
 from tasks.planning.plan import plan
 from tasks.planning.row import Decision
 from tasks.planning.selection import Selection
@@ -29,6 +31,7 @@ from tasks.workspaces.flight import alone
 
 _STATE_NAMES: dict[Status, str | None] = {
     "ran": None,
+    "sent": "Sent",
     "cached": "Cached",
     "refused": "Refused",
     "deferred": "Deferred",
@@ -59,9 +62,9 @@ def _may_pass(task: object, run: object, state: State[Any]) -> bool:  # noqa: AR
 def stage_task(stage: Stage, selection: Selection, budget: Budget, *, accept_weak_teacher: bool) -> State[Outcome]:
     """Bring one stage up to date in the current folder; raises StageFailed, and StaleUpstream unless that is accepted.
 
-    The state is "Cached" where DVC found nothing to do, "Refused" where the probe found the teacher too weak,
-    "Deferred" where it would exceed the budget, "GaveWay" where it was asked to end and is to have another turn,
-    "Stale" for a stage upstream of the selection that is out of date and is left so.
+    The state is "Sent" where a worker of the pool `gpu` ran it, "Cached" where DVC found nothing to do, "Refused" where
+    the probe found the teacher too weak, "Deferred" where it would exceed the budget, "GaveWay" where it was asked to
+    end and is to have another turn, "Stale" for a stage upstream of the selection that is out of date and is left so.
     """
     begun = time.monotonic()
     status = _done(stage, selection, budget)
@@ -86,13 +89,16 @@ def _done(stage: Stage, selection: Selection, budget: Budget) -> Status:
         return "deferred"
     with alone(stage, Path()):
         forced, is_stale = stage in selection.forced, bool(found.stale)
+        is_away = stage.needs == "gpu" and pool() is not None and row.decision is not Decision.CACHED
         try:
-            has_run = reproduce(stage.name, budget, is_forced=forced, is_upstream_stale=is_stale)
+            if is_away:
+                send(stage, budget, is_forced=forced, is_upstream_stale=is_stale)
+            has_run = reproduce(stage.name, budget, is_forced=forced and not is_away, is_upstream_stale=is_stale)
         except OutOfTime:
             return "deferred"
         except GaveWay:
             return "gave way"
-        return "ran" if has_run else "cached"
+        return "sent" if is_away else "ran" if has_run else "cached"
 
 
 def _is_refused(*, accept_weak_teacher: bool) -> bool:

@@ -17,11 +17,12 @@ from tasks.folders import read_json
 from tasks.pipeline import PLACES
 from tasks.workspaces.workspace import is_lent
 
-Status = Literal["ran", "joined", "cached", "refused", "failed", "deferred", "gave way", "stale"]
+Status = Literal["ran", "sent", "joined", "cached", "refused", "failed", "deferred", "gave way", "stale"]
 ENDING: tuple[Status, ...] = ("refused", "failed", "deferred")
 """After these, no other stage has its turn."""
 _STATUS_STYLES: Mapping[Status, str] = {
     "ran": "green",
+    "sent": "green",
     "joined": "green",
     "cached": "dim",
     "refused": "yellow",
@@ -68,7 +69,8 @@ class Summary:
     def joined(cls, landed: Mapping[str, Any]) -> "Summary":
         """Take what another run came to, as its `landed` told it: what ran there did not run here."""
         outcomes = [Outcome(**row) for row in landed["outcomes"]]
-        outcomes = [replace(row, status="joined", seconds=0.0) if row.status == "ran" else row for row in outcomes]
+        worked = ("ran", "sent")
+        outcomes = [replace(row, status="joined", seconds=0.0) if row.status in worked else row for row in outcomes]
         return cls(outcomes, landed["record"], landed["scores"], is_joined=True, is_kept=False)
 
     def landed(self) -> dict[str, Any]:

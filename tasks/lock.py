@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from weakref import WeakSet
+
+_opened_here: WeakSet[IO[str]] = WeakSet()
 
 
 @contextmanager
@@ -41,10 +44,19 @@ def held_if_free(path: Path, note: str = "") -> Iterator[bool]:
         yield is_ours
 
 
+def keep_through_exec() -> None:
+    """Let what this process holds stay held should it become another program, until that ends."""
+    for file in _opened_here:
+        if not file.closed:
+            os.set_inheritable(file.fileno(), True)
+
+
 def _opened(path: Path) -> IO[str]:
     """Open without truncating: whoever waits must not wipe out the holder's number."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("a")
+    file = path.open("a")
+    _opened_here.add(file)
+    return file
 
 
 def _taken(file: IO[str], how: int = fcntl.LOCK_EX) -> bool:

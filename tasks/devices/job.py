@@ -12,6 +12,7 @@ from tasks.devices.host import VISIBLE, devices
 from tasks.devices.lease import Need, fit, leased
 from tasks.devices.place import PRIORITIES, Priority
 from tasks.pipeline import Stage
+from tasks.planning.installation import pool
 
 if TYPE_CHECKING:  # lending a device to a program reads no params
     from tasks.params import Params
@@ -73,4 +74,4 @@ def priority() -> Priority:
 
 def _are_ours_to_lease(stage: Stage, params: "Params") -> bool:
     has_any_or_wants_some = bool(devices()) or stage.name in params.machine.memory_gib
-    return LEASED not in os.environ and has_any_or_wants_some
+    return LEASED not in os.environ and pool() is None and has_any_or_wants_some

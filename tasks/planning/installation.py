@@ -4,6 +4,7 @@ $ python -c "from tasks.planning.installation import numerics, versions; print(v
 """
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -12,6 +13,10 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 _NAMED_OTHERWISE = {"PIL": "pillow", "yaml": "PyYAML", "ruamel": "ruamel.yaml", "dotenv": "python-dotenv"}
 """Distributions that are not called as they are imported; others like them are looked for, which takes seconds."""
 
+POOL = "DOPSD_POOL"
+"""Set where stages that need a GPU are sent to workers of the pool `gpu`: what those compute with, cuda or cpu."""
+_DTYPES = {"cuda": "bfloat16", "cpu": "float32"}
+
 
 def versions(libraries: Iterable[str]) -> dict[str, str]:
     """Give the installed version of every library by its import name; what comes with Python is left out."""
@@ -19,8 +24,20 @@ def versions(libraries: Iterable[str]) -> dict[str, str]:
 
 
 def numerics() -> dict[str, str]:
-    """Say what `dopsd.placement.fastest` would choose: the kind of device, and the dtype of frozen weights on it."""
-    return {"device": "cuda", "dtype": "bfloat16"} if _has_gpu() else {"device": "cpu", "dtype": "float32"}
+    """Say what `dopsd.placement.fastest` would choose: the kind of device, and the dtype of frozen weights on it.
+
+    Where stages are sent away it is what it would choose there.
+    """
+    device = pool() or ("cuda" if _has_gpu() else "cpu")
+    return {"device": device, "dtype": _DTYPES[device]}
+
+
+def pool() -> str | None:
+    """Say what the workers compute with that stages are sent to; None where they run here. Raises ValueError."""
+    said = os.environ.get(POOL) or None
+    if said is not None and said not in _DTYPES:
+        raise ValueError(f"{POOL} is {said!r}: say what the workers of the pool gpu compute with, cuda or cpu")
+    return said
 
 
 @cache

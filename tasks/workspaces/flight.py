@@ -68,6 +68,19 @@ def flight(root: Path, key: str, asked: float) -> Iterator[Flight]:
 
 
 @contextmanager
+def going_on(root: Path, key: str) -> Iterator[None]:
+    """Go on, in a lent workspace, from what whoever had this `key` left when it died; it is forgotten once we are done.
+
+    Two at once take turns.
+    """
+    folder = (root / FLIGHTS / key[:_KEY_DIGITS]).resolve()
+    with held(folder / "lock", "the run that does the same"):
+        _keep_state(root, folder)
+        yield
+        _forget(folder)
+
+
+@contextmanager
 def alone(stage: Stage, root: Path) -> Iterator[None]:
     """Hold one stage with its inputs as they are, in all workspaces; what came of it is then in DVC's cache.
 

@@ -35,9 +35,9 @@ _KEPT = ("dvc.lock", PLACES["version"])
 
 
 @contextmanager
-def workspace(home: Path) -> Iterator[Path]:
-    """Lend a workspace of the last commit of `home`; raises ValueError where git has none, or it holds no pipeline."""
-    commit = said(home, "rev-parse", "--verify", "HEAD")
+def workspace(home: Path, commit: str = "HEAD") -> Iterator[Path]:
+    """Lend a workspace of a commit of `home`; raises ValueError where git has none, or it holds no pipeline."""
+    commit = said(home, "rev-parse", "--verify", f"{commit}^{{commit}}")
     below = said(home, "rev-parse", "--show-prefix")
     with at_work(home), worktree(home, commit) as slot:
         root = slot / TREE / below

@@ -43,6 +43,7 @@ def test_ours_is_right() -> None:
         ({"parameters": {"secnds": 1}}, "prefect.yaml: deployments.toy.parameters do not fit toy: "),
         ({"parameters": {"seconds": "long"}}, "seconds: Input should be a valid number"),
         ({"work_pool": {"name": "gpus"}}, "toy.work_pool.name is 'gpus': choose one of cpu, gpu, which"),
+        ({"parameters": {"pool": "cuda"}}, "work_pool.name is 'gpu', where a run that sends stages would wait for"),
         ({"work_pool": {"name": "gpu", "work_queue_name": "soon"}}, "work_queue_name is 'soon': choose one of urgent,"),
         ({"work_pool": {"name": "gpu", "queue": "a"}}, "deployments.toy.work_pool.queue is no key; there are name,"),
         ({"concurrency_limit": {"limt": 1}}, "deployments.toy.concurrency_limit.limt is no key; did you mean limit?"),

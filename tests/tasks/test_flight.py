@@ -110,3 +110,22 @@ def test_a_lock_names_its_holder_and_goes_with_it(tmp_path: Path, capfd: pytest.
         with held(path, "the other"):
             assert path.read_text() == str(os.getpid())
         assert f"waiting for the other (process {holder.pid})" in capfd.readouterr().err
+
+
+def test_a_program_that_takes_the_place_of_a_holder_holds_on(tmp_path: Path) -> None:
+    second = "print('ready', flush=True); input()"
+    first = (
+        "import os, sys\nfrom pathlib import Path\nfrom tasks.lock import held, keep_through_exec\n"
+        "with held(Path('lock')):\n"
+        "    keep_through_exec()\n"
+        f"    os.execv(sys.executable, [sys.executable, '-c', {second!r}])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command, pipes = [sys.executable, "-c", first], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes) as process:
+        assert process.stdout and process.stdout.readline() == "ready\n"
+        with held_if_free(tmp_path / "lock") as is_free:
+            assert not is_free
+        process.communicate("\n")
+    with held_if_free(tmp_path / "lock") as is_free:
+        assert is_free
