@@ -72,14 +72,15 @@ def _under_way(asked: Errand) -> UUID | None:
 
 def _begun(asked: Errand, project: str) -> UUID:
     """Have a run made for it, whose turn comes by our own rank."""
-    said = {
-        "parameters": {"errand": asdict(asked)},
-        "flow_run_name": f"{project}, {asked.stage}",
-        "work_queue_name": priority(),
-        "tags": [asked.key],
-    }
     try:
-        run: Any = run_deployment(DEPLOYMENT, timeout=0, **said)
+        run: Any = run_deployment(
+            DEPLOYMENT,
+            parameters={"errand": asdict(asked)},
+            flow_run_name=f"{project}, {asked.stage}",
+            work_queue_name=priority(),
+            tags=[asked.key],
+            timeout=0,
+        )
     except ObjectNotFound as error:
         raise ValueError(f"the Prefect server has no deployment {DEPLOYMENT}: `dopsd up` makes it") from error
     told.print(f"  {asked.stage}: sent to the pool gpu as the run {run.name}", soft_wrap=True)
