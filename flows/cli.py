@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "lineage": "flows.lineage:lineage",
     "model": "flows.model:model",
     "audit": "flows.audit:audit",
+    "push": "flows.push:push",
     "takedown": "flows.takedown:app",
     "gc": "flows.gc:app",
     "provenance": "flows.provenance:app",

@@ -68,10 +68,9 @@ def clock(root: Path) -> Finding:
 
 def remotes(root: Path) -> Finding:
     """Ask every DVC remote whether it is there, and whether it would survive this disk."""
-    try:
-        repo = importlib.import_module("dvc.repo").Repo(str(root))
-    except importlib.import_module("dvc.exceptions").NotDvcRepoError:
+    if not (root / ".dvc").is_dir():  # DVC would look for one in every folder above
         return Finding("bad", "there is no .dvc here: go to the folder that holds it, or `dvc init`")
+    repo = importlib.import_module("dvc.repo").Repo(str(root))
     names = list(repo.config["remote"])
     if not names:
         return Finding("warning", "DVC has no remote, so data/ is in one place: `dvc remote add --default NAME URL`")

@@ -85,7 +85,7 @@ class Stores:
 
     def _lacking(self, digest: str) -> str:
         if self._holder(digest, is_strict=True):
-            return f"{digest} is in DVC's cache, not whole in its remote: `dvc push --all-tags` fills that"
+            return f"{digest} is in DVC's cache, not whole in its remote: `dopsd push` fills that"
         if self._holder(digest, is_strict=False):
             return f"{digest} is there, but its content has another digest"
         return f"{digest} is neither in DVC's cache nor in its remote"

@@ -12,6 +12,7 @@ from tasks.ancestry.records import records
 from tasks.git import said
 from tasks.tracking import connect
 from tasks.versions import audit as auditing
+from tasks.versions.pushed import push
 from tests.registered import as_it_was, project_of_two
 
 Breaker = Callable[[Path], None]
@@ -169,3 +170,34 @@ def test_what_a_remote_lacks_is_no_break_but_to_the_strict(root: Path, far: Path
     (far / one_image(root).relative_to(root / ".dvc/cache")).unlink()
     assert edges(root) == set()
     assert edges(root, is_strict=True) == {("v2", "images")}
+
+
+def test_push_brings_every_version_to_a_remote_of_a_relative_address_and_mends_it(root: Path) -> None:
+    config, far = root / ".dvc/config.local", root / ".dvc/far"
+    config.write_text("[core]\n    remote = far\n['remote \"far\"']\n    url = far\n")
+    try:
+        assert {version for version, _ in edges(root, is_strict=True)} == {"v1", "v2"}
+        first = push(root, "dopsd")
+        num_there = sum(path.is_file() for path in far.rglob("*"))
+        assert edges(root, is_strict=True) == set()
+        (far / one_image(root).relative_to(root / ".dvc/cache")).unlink()
+        again = push(root, "dopsd")
+        assert edges(root, is_strict=True) == set()
+    finally:
+        config.unlink()
+        shutil.rmtree(far, ignore_errors=True)
+    assert first.num_sent == num_there
+    assert (again.num_sent, again.lost) == (1, [])
+    assert not Path("/.dvc").exists(), "where `dvc push --all-tags` would have put it"
+
+
+def test_push_names_what_is_nowhere_any_more(root: Path, far: Path) -> None:
+    shutil.rmtree(far)
+    listed = out(root, "v2", "data/images")
+    listed.unlink()
+    assert push(root, "dopsd").lost == [f"{listed.parent.name}{listed.name}"]
+
+
+def test_push_without_a_remote_says_how_to_name_one(root: Path) -> None:
+    with pytest.raises(ValueError, match="dvc remote add --default"):
+        push(root, "dopsd")
