@@ -3,6 +3,7 @@
 choose(Path(), project="projects/anime.yaml", method="sft")
 """
 
+import importlib
 import shutil
 from pathlib import Path
 
@@ -18,12 +19,15 @@ def choose(
     family: str | None = None,
     dataset: str | None = None,
     method: str | None = None,
+    parent: str | None = None,
 ) -> None:
     """Write the choices into params.yaml of a lent workspace, and bring what they name; None leaves what stands there.
 
+    Last comes the parent, whose pictures are mixed in among those of the dataset.
+
     Raises ValueError where the workspace is a person's own, or a choice is none; FileNotFoundError for no such project.
     """
-    if project == PARAMS_FILE and not any((family, dataset, method)):
+    if project == PARAMS_FILE and not any((family, dataset, method, parent)):
         return
     if not is_lent(root):
         raise ValueError(
@@ -39,6 +43,8 @@ def choose(
         override(root, key, value)
     load(root)
     settle(root)
+    if parent:
+        importlib.import_module("tasks.versions.start").start_from(root, parent)
 
 
 def _said(root: Path, family: str | None, dataset: str | None, method: str | None) -> dict[str, str]:

@@ -48,6 +48,7 @@ def deployed(
     family: Literal["z-image", "flux2-klein"] | None = None,
     dataset: str | None = None,
     method: Method | None = None,
+    parent: str | None = None,
     budget: str | None = None,
     pool: Literal["cuda", "cpu"] | None = None,
     shadow: bool = False,
@@ -64,6 +65,8 @@ def deployed(
         family: Another family than the project's: compare.families in its params file says which models that has.
         dataset: Another folder of images than the project's ingest.source.
         method: Another way to train than the project's train.method.
+        parent: What to train on from, such as champion, base or v3, with old pictures mixed in as replay.share says;
+            train.parent of the project, unless it says otherwise.
         budget: How long the run may take, such as 45m, 2h or 1d12h; it ends before, and the next one goes on.
         pool: Send stages that need a GPU to workers of the pool gpu, which compute with this, on whichever machine.
         shadow: Judge what comes of it, and promote nothing.
@@ -77,7 +80,7 @@ def deployed(
     if pool:
         os.environ[POOL] = pool
     root, spent = Path(), Budget.of(budget)
-    choose(root, project=project, family=family, dataset=dataset, method=method)
+    choose(root, project=project, family=family, dataset=dataset, method=method, parent=parent)
     refuse_too_small_a_host(selection.chosen, load(root))
     _fetch(root)
     with progress(len(selection.upstream) + len(selection.chosen)) as heard:

@@ -21,7 +21,6 @@ from flows.options import ROOT, AsJson, Force, From, Only, Until
 from flows.summary import Outcome, Summary
 from tasks import weak_teacher
 from tasks.devices.job import refuse_too_small_a_host
-from tasks.override import override
 from tasks.params import PARAMS_FILE, load
 from tasks.pipeline import PLACES, stage
 from tasks.planning.code_record import refresh
@@ -82,16 +81,13 @@ def _isolated() -> None:
 
 
 def _choose(parent: str | None) -> None:
-    """Write the parent that is asked for into params.yaml, by the name that stays its own; mix in what it learnt."""
+    """Write the parent that is asked for into params.yaml; tell what that is, and what of it is learnt again."""
     if parent is None:
         return
-    name = load(ROOT).register.model
-    version = parent if parent == "base" else importlib.import_module("tasks.versions.registry").named(name, parent)
-    if override(ROOT, "train.parent", version):
-        told.print(f"{PARAMS_FILE}: train.parent is now {version}")
-    mixed = importlib.import_module("tasks.versions.replay").mix_in(ROOT, version, load(ROOT))
-    if mixed:
-        told.print(f"{mixed} pictures that {version} or its ancestors learnt are learnt again")
+    start = importlib.import_module("tasks.versions.start").start_from(ROOT, parent)
+    told.print(f"{PARAMS_FILE}: trains on from {start.version}: {start.reason}")
+    if start.num_replayed:
+        told.print(f"{start.num_replayed} pictures that {start.version} or its ancestors learnt are learnt again")
 
 
 def _refuse_stale(found: Plan, selection: Selection) -> None:

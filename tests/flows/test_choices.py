@@ -51,6 +51,15 @@ def test_another_family_comes_with_its_models(home: FakeWorkspace) -> None:
         assert load(root).models.vlm == "models/vlm"
 
 
+def test_a_parent_stands_in_the_params_of_its_workspace(home: FakeWorkspace) -> None:
+    home.change("train.parent", "v7")
+    commit(home)
+    with workspace(home.root) as root:
+        choose(root, parent="base")
+        assert load(root).train.parent == "base"
+    assert load(home.root).train.parent == "v7"
+
+
 def test_every_project_begins_where_its_own_last_run_ended(home: FakeWorkspace) -> None:
     with workspace(home.root) as root:
         choose(root, project="projects/anime.yaml")

@@ -158,11 +158,18 @@ def test_a_parent_that_is_chosen_stands_in_params_yaml(workspace: FakeWorkspace)
     workspace.change("train.parent", "v7")
     result = dopsd("run", "--parent", "base", "--json")
     assert result.exit_code == 0
-    assert "params.yaml: train.parent is now base" in result.stderr
+    assert "trains on from base: as asked" in result.stderr
 
 
-def test_a_champion_that_is_not_there_is_told(workspace: FakeWorkspace, empty_store: Path) -> None:
+def test_a_parent_that_is_not_there_is_told(workspace: FakeWorkspace, empty_store: Path) -> None:
     shutil.copyfile(empty_store, workspace.root / "mlflow.db")
-    result = dopsd("run", "--parent", "champion")
+    result = dopsd("run", "--parent", "v3")
     assert result.exit_code == 1
-    assert "the registry has no champion of dopsd: `dopsd run` registers one" in result.stderr
+    assert "the registry has no v3 of dopsd" in result.stderr
+
+
+def test_before_there_is_a_champion_a_run_starts_from_the_base(workspace: FakeWorkspace, empty_store: Path) -> None:
+    shutil.copyfile(empty_store, workspace.root / "mlflow.db")
+    result = dopsd("run", "--parent", "champion", "--until", "ingest")
+    assert result.exit_code == 0
+    assert "trains on from base: there is no champion yet" in result.stderr
