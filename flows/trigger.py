@@ -30,7 +30,9 @@ PolicyFile = Annotated[Path, typer.Option("--policy", metavar="FILE", help="The 
 
 @app.command()
 def watch(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, s3://BUCKET/..., event://NAME.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder, s3://BUCKET/..., git+URL@BRANCH, event://NAME.")
+    ],
     policy: PolicyFile,
     name: Annotated[str | None, typer.Option(help="Its name; without it, that of the policy file.")] = None,
     every: Annotated[str, typer.Option(metavar="SPAN", help="How often to look.")] = "5s",

@@ -1,10 +1,11 @@
 """Which kind of source an address names.
 
-named("inbox"); named("s3://bucket/inbox")
+named("inbox"); named("s3://bucket/inbox"); named("git+https://host/photos.git@main")
 
 An address such as event://dopsd.images-offered is none of these: what is offered there names them, one by one.
 """
 
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +23,9 @@ def named(address: str) -> Source:
         return Folder(folder)
     if urlsplit(address).password is not None:
         raise ValueError("the address holds a password, which would be told in logs: leave it to the environment")
+    if address.startswith("git+"):
+        source: Source = import_module("tasks.triggers.sources.repository").Repository(address)  # it imports DVC
+        return source
     return ObjectStore(address)
 
 
