@@ -49,9 +49,8 @@ def course(courses: Courses) -> bytes:
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     for axes, (metric, said) in zip(figure.subplots(1, len(_SAID)), _SAID.items(), strict=True):
         axes.axhline(0, color="grey", linewidth=0.8)
-        for name, moments in courses.items():
-            line(axes, {stop: found(rows, metric) for stop, rows in moments.items()}, name)
-        axes.set(xlabel="iterations", ylabel=f"{said}, minus the base")
+        _lines(axes, {name: {at: found(row, metric) for at, row in rows.items()} for name, rows in courses.items()})
+        axes.set(xlabel="iterations", title=said, ylabel="minus the base")
     axes.legend()
     return _png(figure)
 
@@ -60,11 +59,20 @@ def divergence(courses: Courses) -> bytes:
     """Draw how far teacher and student disagree against iterations, as it is and paired with the beginning."""
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     for axes, said in zip(figure.subplots(1, 2), ("divergence", "minus before"), strict=True):
-        for image, moments in courses.items():
-            line(axes, {stop: rows[said] for stop, rows in moments.items()}, f"{image} image")
-        axes.set(xlabel="iterations", ylabel=f"teacher and student: {said}")
+        _lines(axes, {f"{name} image": {at: row[said] for at, row in rows.items()} for name, rows in courses.items()})
+        axes.set(xlabel="iterations", title=f"teacher and student: {said}")
     axes.legend()
     return _png(figure)
+
+
+def _lines(axes: Axes, rows: Mapping[str, Mapping[float, Interval]]) -> None:
+    """Draw lines side by side, a hair apart, so that no interval hides another."""
+    stops = sorted({stop for moments in rows.values() for stop in moments})
+    apart = (stops[-1] - stops[0] or 1.0) / 100
+    for place, (name, moments) in enumerate(rows.items()):
+        shift = (place - (len(rows) - 1) / 2) * apart
+        line(axes, {stop + shift: seen for stop, seen in moments.items()}, name)
+    axes.set_xticks(stops)
 
 
 def line(axes: Axes, points: Mapping[float, Interval], name: str) -> None:
