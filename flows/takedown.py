@@ -18,6 +18,7 @@ from flows.mistakes import mistakes_told, told
 from flows.options import AsJson
 from tasks.params import load
 from tasks.runner import only_writer
+from tasks.triggers.sources.source import Unreachable
 
 app = typer.Typer(help="Take a picture down, with all that learnt from it.", no_args_is_help=True)
 
@@ -62,7 +63,7 @@ def apply(
             typer.confirm("Remove all of this, and move the aliases so?", abort=True)
         receipt = importlib.import_module("tasks.takedown.apply").apply(found, reason, Path(), load(Path()))
     told.print(f"receipt: takedowns/{receipt.name}.json; commit it, with blocked.jsonl", markup=False)
-    _tell_what_follows(found)
+    _tell_what_follows(found, receipt.name)
 
 
 def _plan(image: str, bits: int, folders: list[Path] | None) -> Any:
@@ -80,11 +81,25 @@ def _show(found: Any, *, as_json: bool) -> None:
     importlib.import_module("flows.takedown_view").show(found, Console(highlight=False))
 
 
-def _tell_what_follows(found: Any) -> None:
-    """Name what a person has to do yet."""
+def _tell_what_follows(found: Any, name: str) -> None:
+    """Name what a person has to do yet; where a server serves this folder, training anew is not among it."""
     if left := [trace for trace in found.traces if trace.remove is None]:
         told.print(f"by hand: {'; '.join(trace.name for trace in left)}", markup=False, soft_wrap=True)
-    if found.parent:
+    if run := _scheduled(found, name):
+        told.print(f"scheduled: the run {run} makes the dataset without it, and trains anew", soft_wrap=True)
+    elif found.parent:
         told.print(f"the next run makes the dataset without it and trains anew: dopsd run --parent {found.parent}")
     else:
         told.print("the next run makes the dataset without it, and trains anew: dopsd run")
+
+
+def _scheduled(found: Any, name: str) -> str | None:
+    """Have the next run made, where a version learnt from the picture and a server serves this folder."""
+    if not found.reached.trained:
+        return None
+    try:
+        run: str | None = importlib.import_module("flows.retraining").schedule(name, found.parent)
+    except Unreachable as failure:
+        told.print(f"no run was scheduled: {failure}", markup=False, soft_wrap=True)
+        return None
+    return run

@@ -214,7 +214,7 @@ def _track(name: str, params: Params, room: Room) -> None:
     if not store.search_registered_models(f"name='{model}'"):
         store.create_registered_model(model)
     run_id = read_json(room.reads["training_run"])["mlflow_run_id"]
-    version = store.create_model_version(model, "nowhere", run_id)
+    version = store.create_model_version(model, f"runs:/{run_id}/adapter", run_id)
     path = room.writes["version"] / "version.json"
     write_json(path, read_json(path) | {"version": f"v{version.version}", "mlflow_run_id": run_id})
 

@@ -54,7 +54,7 @@ def hold_place(name: str, version: str) -> None:
     store = connect()
     _open(store, name)
     if version not in versions(name):
-        store.create_model_version(name, "given-up")
+        store.create_model_version(name, "dopsd:///given-up")  # a server takes no bare name
 
 
 def _open(store: MlflowClient, name: str) -> None:
