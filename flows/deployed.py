@@ -3,7 +3,6 @@
 prefect deploy --all            (prefect.yaml names this flow, and the step that lends the workspace)
 """
 
-import importlib
 import os
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from tasks.planning.installation import POOL
 from tasks.planning.selection import Selection
 from tasks.runner import sources
 from tasks.versions.lineage import TRIGGER
+from tasks.versions.parent import bring_parent
 from tasks.versions.shadow import SHADOW
 
 
@@ -82,7 +82,8 @@ def deployed(
     root, spent = Path(), Budget.of(budget)
     choose(root, project=project, family=family, dataset=dataset, method=method, parent=parent)
     refuse_too_small_a_host(selection.chosen, load(root))
-    _fetch(root)
+    sources(load(root), root)
+    bring_parent(root)
     with progress(len(selection.upstream) + len(selection.chosen)) as heard:
         fly = partial(turns, selection, spent, accept_weak_teacher=accept_weak_teacher, heard=heard)
         due = flow_run.scheduled_start_time.timestamp()
@@ -92,11 +93,3 @@ def deployed(
     if summary.is_joined and state.is_completed():
         return Completed(name="Joined", message="another run did the same", data=summary.outcomes)
     return state
-
-
-def _fetch(root: Path) -> None:
-    """Check what comes from outside, and bring the version to train on from."""
-    params = load(root)
-    sources(params, root)
-    if params.train.parent != "base":
-        importlib.import_module("tasks.versions.registry").fetch(params.register.model, params.train.parent, root)

@@ -5,7 +5,6 @@ prefect deploy --all            (prefect.yaml names this flow, and the step that
 Nothing is shared with who sent it but git's remote, DVC's remote, the MLflow server and the Prefect server.
 """
 
-import importlib
 import os
 import platform
 from pathlib import Path
@@ -27,6 +26,7 @@ from tasks.errands.errand import Errand, fetch, take_up
 from tasks.params import load
 from tasks.pipeline import stage
 from tasks.planning.installation import POOL
+from tasks.versions.parent import bring_parent
 from tasks.workspaces.flight import going_on
 
 PASSING = "MayPass"
@@ -54,10 +54,8 @@ def sent_stage(errand: Errand) -> State[Any]:
     root, row, where = Path(), stage(errand.stage), platform.node()
     keep_rank()
     take_up(errand, root)
-    params = load(root)
-    refuse_too_small_a_host([row], params)
-    if params.train.parent != "base":
-        importlib.import_module("tasks.versions.registry").fetch(params.register.model, params.train.parent, root)
+    refuse_too_small_a_host([row], load(root))
+    bring_parent(root)
     with going_on(root, errand.key):
         try:
             reproduce(row.name, Budget(), is_forced=errand.is_forced, is_upstream_stale=errand.is_upstream_stale)

@@ -28,6 +28,7 @@ from tasks.planning.plan import Plan, plan
 from tasks.planning.row import Decision
 from tasks.planning.selection import STALE_EXIT_CODE, Selection
 from tasks.runner import only_writer, sources
+from tasks.versions.parent import bring_parent
 from tasks.versions.shadow import SHADOW
 
 DEFERRED_EXIT_CODE = 5
@@ -107,9 +108,7 @@ def _warn(found: Plan) -> None:
 
 def _flow(selection: Selection, budget: Budget, *, accept_weak_teacher: bool) -> list[Outcome]:
     """Run the flow in this process: Prefect starts a server for it unless PREFECT_API_URL names one."""
-    params = load(ROOT)
-    if params.train.parent != "base":
-        importlib.import_module("tasks.versions.registry").fetch(params.register.model, params.train.parent, ROOT)
+    bring_parent(ROOT)
     flow = importlib.import_module("flows.continual_tuning").continual_tuning
     state = flow(selection, accept_weak_teacher=accept_weak_teacher, budget=budget, return_state=True)
     outcomes: list[Outcome] = state.result(raise_on_failure=False)
