@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dopsd.family import Context
 from dopsd.tensor_file import read, write
+from dopsd.turns import turn
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,13 @@ class Examples:
         """Draw the batch of iteration `step`: a pure function of its arguments, so resuming needs no cursor.
 
         Latents of one shape make a lane. Every lane is an endless row of fresh shuffles, cut into batches of `size`,
-        so none is dropped and within a lane all are seen equally often; lanes take turns, shuffled every epoch. Of
-        several captions each row draws one, by its position alone.
+        so that none is dropped, however short its lane; lanes take turns by their lengths, and all examples are seen
+        equally often. Of several captions each row draws one, by its position alone.
         """
         lanes = _lanes(self.rows)
-        turns = [lane for lane, rows in enumerate(lanes) for _ in range(-(-len(rows) // size))]
-        epoch, place = divmod(step, len(turns))
-        order = _shuffled(len(turns), seed, epoch)
-        lane = turns[order[place]]
-        earlier = sum(turns[turn] == lane for turn in order[:place])
-        first = (epoch * turns.count(lane) + earlier) * size
-        return [_drawn(lanes[lane], position, seed, lane) for position in range(first, first + size)]
+        now = turn([len(lane) for lane in lanes], size=size, step=step, seed=seed)
+        first = now.number * size
+        return [_drawn(lanes[now.lane], position, seed, now.lane) for position in range(first, first + size)]
 
 
 def save_example(example: Example, path: Path) -> None:

@@ -7,6 +7,7 @@ Each of the three is computed once: an edited caption costs two contexts, a new 
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,11 @@ _Shelves = dict[str, Shelf[list[Shown]]]
 def run(params: Params, room: Room) -> None:
     """Fill `data/embeddings`; raises ValueError naming the key of what the family can't encode."""
     settings, folder = params.embed, room.writes["embeddings"]
-    pairs = dataset(room, settings.image_side_px)
+    pairs = dataset(room, settings)
     origin = Origin.of(params, room.reads, room.state.parent, running())
     shelves, computed = _shelves(pairs, params, room, origin), set[int]()
     for name, shelf in shelves.items():
-        missing = sorted(shelf.missing(), key=lambda position: len(pairs[position].caption))  # like lengths meet
+        missing = sorted(shelf.missing(), key=lambda at: (pairs[at].size, len(pairs[at].caption)))  # like meets like
         shelf.fill(batches(missing, settings.batch_size), f"embed {name}")
         computed |= set(missing)
     index = [
@@ -52,7 +53,8 @@ def run(params: Params, room: Room) -> None:
 
 def _said(settings: Embed, teacher_context: str) -> dict[str, Any]:
     """Spell the params out; what was the only way once stays unsaid, so that nobody trains again for a word."""
-    later = {"teacher_context": "vlm", "teacher_image": "target", "pairing_seed": 0, "class_noun": ""}
+    later = {"bucket_step_px": 0, "teacher_context": "vlm", "teacher_image": "target"}
+    later |= {"pairing_seed": 0, "class_noun": ""}
     said = settings.model_dump(mode="json") | {"teacher_context": teacher_context}
     return {key: value for key, value in said.items() if key not in later or value != later[key]}
 
@@ -83,10 +85,11 @@ def _loaded(params: Params, room: Room, teacher_context: str) -> Encoder:
     """Load the encoder side, once something is missing; raises ValueError for a size that it can't take."""
     load = family(params.models.family).load_encoder
     encoder = load(room.reads["base"], room.reads["vlm"], fastest(), teacher_context)
-    side, multiple = params.embed.image_side_px, encoder.size_multiple
-    if side % multiple:
-        near = max(1, round(side / multiple)) * multiple
-        raise ValueError(f"embed.image_side_px is {side}: the family needs a multiple of {multiple}, such as {near}")
+    key = "bucket_step_px" if params.embed.bucket_step_px else "image_side_px"
+    said, multiple = getattr(params.embed, key), encoder.size_multiple
+    if said % multiple:
+        near = max(1, round(said / multiple)) * multiple
+        raise ValueError(f"embed.{key} is {said}: the family needs a multiple of {multiple}, such as {near}")
     return encoder
 
 
@@ -98,11 +101,12 @@ def _made(kind: str, encoder: Load, rows: Sequence[Shown]) -> Iterator[bytes]:
     """Compute the entries of `rows`.
 
     On a CPU one at a time: its last bits depend on the size of the batch, and so would a rerun on what was there
-    already. A GPU is asked for whole batches; what it gives is equal within its tolerance only.
+    already. A GPU is asked for whole batches of one size; what it gives is equal within its tolerance only.
     """
     size = 1 if fastest().device.type == "cpu" else len(rows)
-    for some in batches(rows, size):
-        yield from MAKERS[kind](encoder(), some)
+    for _, alike in groupby(rows, key=lambda row: row[1] and row[1].size):
+        for some in batches(list(alike), size):
+            yield from MAKERS[kind](encoder(), some)
 
 
 def _written(pair: Pair, entries: dict[str, bytes], folder: Path) -> Row:
@@ -111,4 +115,5 @@ def _written(pair: Pair, entries: dict[str, bytes], folder: Path) -> Row:
     path.parent.mkdir(exist_ok=True)
     save_example(assembled(pair, entries), path)
     others = {"others": pair.others} if pair.others else {}
-    return {"id": pair.id, "caption": pair.caption, "sha256": sha256_of_file(path)} | others
+    cut = {"width": pair.size[0], "height": pair.size[1], "crop": pair.crop} if pair.crop else {}
+    return {"id": pair.id, "caption": pair.caption, "sha256": sha256_of_file(path)} | others | cut

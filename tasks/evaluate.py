@@ -9,15 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PIL.Image import Image
+from PIL.Image import Image, new
 
-from dopsd.examples import read_example
 from dopsd.families.catalogue import family
 from dopsd.placement import fastest
 from dopsd.pretrained import named
 from tasks.cast import Cast, load_cast
 from tasks.folders import write_bytes, write_json, write_manifest, write_text
-from tasks.images.dataset import judged, teacher_context
+from tasks.images.dataset import judged, square, teacher_context
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
 from tasks.progress import track
@@ -38,7 +37,7 @@ def run(params: Params, room: Room) -> None:
     """Write `data/scores`: `scores.json`, every value in `rows.csv`, `grid.png`, the concept's `panel`, a manifest."""
     pairs = judged(room)
     chosen = pairs[:: -(-len(pairs) // params.evaluate.num_rewrites)]
-    targets = {pair.id: pair.picture() for pair in chosen}
+    targets = {pair.id: replace(pair, size=square(room)).picture() for pair in chosen}
     learnt, their_targets = earlier([Path(folder) for folder in params.evaluate.earlier])
     judges = Judges(params.evaluate, room.reads, targets, their_targets)
     panel = _panel({pair.id: pair.caption for pair in chosen}, params, room) + learnt + _benchmarks(params, judges)
@@ -73,8 +72,7 @@ def _benchmarks(params: Params, judges: Judges) -> list[Prompt]:
 def _easel(params: Params, room: Room) -> Easel:
     load = family(params.models.family).load_encoder
     encoder = load(room.reads["base"], room.reads["vlm"], fastest(), teacher_context(room))
-    entry = min((room.reads["embeddings"] / "entries").glob("*.safetensors"))
-    shape = tuple(read_example(entry).latents.shape)
+    shape = tuple(encoder.latents([new("RGB", square(room))]).shape[1:])
     follows_base = "velocity_divergence" in params.evaluate.metrics
     folder = room.state / FOLDER
     kept = BaseWalks(folder, named(room.reads["base"])) if folder.is_dir() else None

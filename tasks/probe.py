@@ -11,10 +11,13 @@ from pathlib import Path
 
 import torch
 from PIL.Image import Image
+from torch import Tensor
 
 from dopsd.adapter import load_adapter_
+from dopsd.batching import rows_alike
 from dopsd.examples import Example, Examples
 from dopsd.families.catalogue import family
+from dopsd.family import Encoder
 from dopsd.metrics.likeness import DinoDistance
 from dopsd.metrics.statistics import Interval
 from dopsd.placement import fastest
@@ -37,8 +40,8 @@ def run(params: Params, room: Room) -> None:
     images = {pair.id: pair for pair in dataset.judged(room)}
     pairs = _drawn(params, room, images)
     encoder = family(params.models.family).load_encoder(room.reads["base"], room.reads["vlm"], fastest())
-    teacher = encoder.pictures(torch.stack([pair.teacher for pair in pairs]))
-    student = encoder.pictures(torch.stack([pair.student for pair in pairs]))
+    teacher = _decoded(encoder, [pair.teacher for pair in pairs])
+    student = _decoded(encoder, [pair.student for pair in pairs])
     targets = [images[pair.example_id].picture() for pair in pairs]
     likeness = DinoDistance(room.reads["dino"], fastest())
     by_teacher, by_student = (_by_example(pairs, likeness.distances(drawn, targets)) for drawn in (teacher, student))
@@ -64,6 +67,14 @@ def _drawn(params: Params, room: Room, asked: Container[str]) -> list[Pair]:
 def _spread(examples: Sequence[Example]) -> Sequence[Example]:
     """Take every n-th example, so that at most `MOST_EXAMPLES` are left; ids are digests, so this is a fair draw."""
     return examples[:: -(-len(examples) // MOST_EXAMPLES)]
+
+
+def _decoded(encoder: Encoder, latents: Sequence[Tensor]) -> list[Image]:
+    """Decode latents, those of one shape together."""
+    seen: dict[int, Image] = {}
+    for rows in rows_alike([row.shape for row in latents], most=len(latents)):
+        seen |= dict(zip(rows, encoder.pictures(torch.stack([latents[row] for row in rows])), strict=True))
+    return [seen[row] for row in range(len(latents))]
 
 
 def _by_example(pairs: Sequence[Pair], values: Sequence[float]) -> Distances:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
 from dopsd.recipe import JUDGED, Evaluation, Margins
 from tasks.pipeline import STAGES
@@ -60,6 +60,8 @@ class Caption(_Section):
 class Embed(_Section):
     """The side of the square picture that everything learns at, and how many are encoded at once.
 
+    `bucket_step_px` keeps pictures near their own shape: each goes to the bucket that fits it best, of sizes with about
+    the square's area and sides in steps of so many pixels (64 at 1024); 0 makes all of them square.
     `teacher_context` is how the teacher is shown the picture: "vlm" (read with the caption), "reference" (latents, for
     a family that edits) or "both"; "auto" is the family's usual way. `teacher_image` is which picture: the "target", or
     "another" of the dataset with the target's caption, each paired with one by `pairing_seed`. `class_noun` says what
@@ -67,11 +69,22 @@ class Embed(_Section):
     """
 
     image_side_px: int = Field(1024, ge=8)
+    bucket_step_px: int = Field(0, ge=0)
     batch_size: int = Field(8, ge=1)
     teacher_context: Literal["auto", "vlm", "reference", "both"] = "auto"
     teacher_image: Literal["target", "another"] = "target"
     pairing_seed: int = Field(0, ge=0)
     class_noun: str = ""
+
+    @model_validator(mode="after")
+    def _holds_whole_steps(self) -> "Embed":
+        """Refuse steps that the square's own side is not made of."""
+        side, step = self.image_side_px, self.bucket_step_px
+        if step and side % step:
+            near = max(1, round(side / step)) * step
+            said = f"bucket_step_px is {step}, and image_side_px, {side}, no multiple of it"
+            raise ValueError(f"{said}: set image_side_px to {near}, or take a step that divides it")
+        return self
 
 
 _NEEDS = {

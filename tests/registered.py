@@ -23,6 +23,7 @@ from tests.fake_workspace import FakeWorkspace
 
 KEPT = (".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")
 """What is known of versions."""
+_SIZE = {"width": 8, "height": 8}
 IGNORED = "/data/\n/runs/\n/mlflow.db*\n/mlruns/\n/.dvc/tmp\n/.dvc/cache\n/ledger.jsonl\n"
 
 
@@ -53,7 +54,8 @@ def images(root: Path, *numbers: int) -> None:
     """Write a dataset of these images, each with a caption."""
     folder = root / "data" / "images"
     rows = [
-        {"id": f"{n}" * 32, "source_sha256": f"{n}" * 64, "source": f"{n}.png", "phash": f"{n}" * 16} for n in numbers
+        {"id": f"{n}" * 32, "source_sha256": f"{n}" * 64, "source": f"{n}.png", "phash": f"{n}" * 16} | _SIZE
+        for n in numbers
     ]
     shutil.rmtree(folder, ignore_errors=True)
     for row in rows:

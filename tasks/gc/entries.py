@@ -16,6 +16,7 @@ from tasks.ancestry.records import CAPTIONS, IMAGES, Record, contents, lines
 from tasks.folders import sha256_of_json
 from tasks.gc.piece import Piece, piece, touched
 from tasks.gc.roots import Roots
+from tasks.images.buckets import fitting
 from tasks.images.dataset import Pair
 from tasks.params import Params, load, parse
 from tasks.pipeline import PLACES
@@ -95,9 +96,11 @@ def _keys(dataset: Dataset, root: Path, code: Mapping[str, str]) -> Iterator[str
 
 
 def _pairs(dataset: Dataset) -> list[Pair]:
-    said, side = {row["id"]: row for row in dataset.captions}, dataset.params.embed.image_side_px
+    said = {row["id"]: row for row in dataset.captions}
     found = [(row, said[row["id"]]) for row in dataset.images if row["id"] in said]
-    return [
-        Pair(image["id"], image["source"], words["caption"], Path(), side, tuple(words.get("others", ())))
-        for image, words in found
-    ]
+    return [_pair(image, words, dataset.params) for image, words in found]
+
+
+def _pair(image: Mapping[str, Any], words: Mapping[str, Any], params: Params) -> Pair:
+    size = fitting((image["width"], image["height"]), params.embed)
+    return Pair(image["id"], image["source"], words["caption"], Path(), size, tuple(words.get("others", ())))

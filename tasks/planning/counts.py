@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.images.buckets import fitting
 from tasks.images.caption_rows import written
 from tasks.images.dataset import Pair
+from tasks.images.rows import ImageRow
 from tasks.params import Params
 from tasks.planning.count import Count, joined
 from tasks.planning.foreseen import Foreseen
@@ -69,11 +71,7 @@ def _caption_keys(foreseen: Foreseen, sight: Sight) -> dict[str, str]:
 
 def _of_embed(foreseen: Foreseen, said: Mapping[str, str], sight: Sight) -> Count:
     """Count the images of which an entry is made; `sure` are those that lack one whatever will be said of them."""
-    side, images = sight.params.embed.image_side_px, foreseen.images
-    pairs = [
-        Pair(image.id, image.source, said.get(image.id, f"\0 {image.id}"), Path(image.file), side, image.others)
-        for image in images
-    ]
+    pairs = [_pair(image, said.get(image.id, f"\0 {image.id}"), sight) for image in foreseen.images]
     if not pairs:
         return Count(0, 0, foreseen.certainty)
     origin = Origin.of(sight.params, sight.models, sight.root / RUNS, sight.code)
@@ -88,3 +86,8 @@ def _of_embed(foreseen: Foreseen, said: Mapping[str, str], sight: Sight) -> Coun
     }
     certainty = foreseen.certainty if most == sure else joined(foreseen.certainty, "at most")
     return Count(len(most), len(pairs) - len(most), certainty)
+
+
+def _pair(image: ImageRow, caption: str, sight: Sight) -> Pair:
+    size = fitting((image.width, image.height), sight.params.embed)
+    return Pair(image.id, image.source, caption, Path(image.file), size, image.others)

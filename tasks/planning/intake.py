@@ -48,7 +48,7 @@ def taken_in(source: Source, recorded: Sequence[ImageRow], settings: Ingest) -> 
     known = set(old.values())
     names = [name for name, digest in new.items() if digest not in known and _is_picture(name)]
     seen = _looked_at(names, source.folder, settings)
-    fresh = [_fresh(seen[name], name, captions(name, None)) for name in names if seen[name]]
+    fresh = [_fresh(seen[name], name, captions(name, None)) for name in names if seen[name].id]
     is_known = source.old is not None or not recorded
     certainty = _certainty(Source(source.folder, old, new), by_name, fresh, settings) if is_known else "about"
     return Foreseen(_told_apart([*kept, *fresh]), None, certainty)
@@ -119,24 +119,34 @@ def _table(folder: Path, name: str, settings: Ingest) -> Iterator[tuple[str, Tex
                 yield stem(picture), texts
 
 
-def _looked_at(names: Sequence[str], folder: Path, settings: Ingest) -> dict[str, str]:
-    """Give the ids that these pictures will have: "" for one that will be set aside, "? name" where they are many."""
+@dataclass(frozen=True)
+class _Seen:
+    """The id that a new picture will have, "" where it will be set aside; a size that nobody looked at is a square."""
+
+    id: str
+    width: int = 1
+    height: int = 1
+
+
+def _looked_at(names: Sequence[str], folder: Path, settings: Ingest) -> dict[str, _Seen]:
+    """Say what these pictures will be; where they are many, "? name" is the id of each."""
     sizes = {name: (folder / name).stat().st_size for name in names}
     if len(names) > _FEW or sum(sizes.values()) > _FEW_BYTES:
-        return {name: f"? {name}" for name in names}
+        return {name: _Seen(f"? {name}") for name in names}
     limits, most = Limits(settings.max_megapixels, settings.min_side_px), settings.max_megabytes * 1e6
-    return {name: _id(folder / name, limits) if sizes[name] <= most else "" for name in names}
+    return {name: _seen(folder / name, limits) if sizes[name] <= most else _Seen("") for name in names}
 
 
-def _id(path: Path, limits: Limits) -> str:
+def _seen(path: Path, limits: Limits) -> _Seen:
     try:
-        return decoded(path.read_bytes(), limits).id
+        picture = decoded(path.read_bytes(), limits)
     except Unusable:
-        return ""
+        return _Seen("")
+    return _Seen(picture.id, *picture.image.size)
 
 
-def _fresh(name_of_pixels: str, source: str, captions: Texts) -> ImageRow:
-    return ImageRow(name_of_pixels, "", source, "", 0, 0, "", "", (), None).worded(captions)
+def _fresh(seen: _Seen, source: str, captions: Texts) -> ImageRow:
+    return ImageRow(seen.id, "", source, "", seen.width, seen.height, "", "", (), None).worded(captions)
 
 
 def _used(files: Files) -> dict[str, str]:

@@ -22,6 +22,7 @@ from tasks.pipeline import PLACES, Room
 from tasks.runner import RUNS
 from tasks.scoring.panels import SAID_AS
 from tasks.scoring.rewriting import rewritten
+from tasks.sections import Embed
 
 COUNT = 4
 _SIDE_PX = 768
@@ -101,7 +102,7 @@ def main() -> None:
 def _written(judge: str, kind: str, placeholder: str) -> tuple[list[str], dict[str, str]]:
     """Let the model write scenes and other words for the dataset in data/; tell, and leave out, what cannot be used."""
     reads = {place: Path(PLACES[place]) for place in ("images", "captions")}
-    pairs, captioner = dataset(Room(reads, {}, RUNS), _SIDE_PX), Captioner(judge, fastest())
+    pairs, captioner = dataset(Room(reads, {}, RUNS), Embed(image_side_px=_SIDE_PX)), Captioner(judge, fastest())
     captions = [pair.caption for pair in pairs]
     instruction = _INSTRUCTION[kind].format(count=COUNT, placeholder=placeholder)
     try:

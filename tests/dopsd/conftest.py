@@ -1,7 +1,7 @@
 """Small random models of the real classes, in the hub's layout, and examples to train on; made once a session."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +126,14 @@ def examples() -> Examples:
         for n in range(5)
     )
     return Examples(rows, "digest-of-five")
+
+
+@pytest.fixture
+def of_two_sizes(examples: Examples) -> Examples:
+    """Make two of the five examples wide: fewer than fill a batch of four."""
+    rng = torch.Generator().manual_seed(2)
+    wide = (replace(row, latents=torch.randn(4, 4, 8, generator=rng)) for row in examples.rows[:2])
+    return Examples((*wide, *examples.rows[2:]), "digest-of-two-sizes")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from dopsd.examples import Example, Examples, read_example, save_example
 from dopsd.family import Context
 from dopsd.pairing import partners
+from dopsd.turns import turn
 
 
 def test_an_entry_is_a_round_trip(examples: Examples, tmp_path: Path) -> None:
@@ -107,12 +108,38 @@ def test_the_order_is_a_function_of_seed_and_step(examples: Examples) -> None:
     assert order[:6] != order[6:]
 
 
-def test_shapes_do_not_mix_and_none_is_dropped(examples: Examples) -> None:
-    wide = tuple(_wide(row, n) for n, row in enumerate(examples.rows[:3]))
-    mixed = Examples(examples.rows + wide, "mixed")
-    batches = [mixed.batch(step, 4, seed=0) for step in range(30)]
-    assert all(len(batch) == 4 and len({row.latents.shape for row in batch}) == 1 for batch in batches)
-    assert {row.id for batch in batches for row in batch} == {row.id for row in mixed}
+def test_the_order_of_one_size_is_the_one_that_it_always_was(examples: Examples) -> None:
+    order = "".join(row.id[1] for step in range(12) for row in examples.batch(step, 2, seed=3))
+    assert order == "314023024121340403122410"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "size", "epochs"), [([5, 3], 4, 4), ([4, 1], 4, 4), ([2, 4], 4, 2), ([3, 1, 1], 5, 5)]
+)
+def test_sizes_do_not_mix_and_all_are_seen_equally_often(
+    examples: Examples, lengths: list[int], size: int, epochs: int
+) -> None:
+    mixed = Examples(tuple(_wide(examples.rows[n], lane, n) for lane, n in _numbered(lengths)), "mixed")
+    round_ = sum(lengths) * epochs // size
+    batches = [mixed.batch(step, size, seed=0) for step in range(3 * round_)]
+    assert all(len(batch) == size and len({row.latents.shape for row in batch}) == 1 for batch in batches)
+    for first in range(0, 3 * round_, round_):
+        seen = Counter(row.id for batch in batches[first : first + round_] for row in batch)
+        assert seen == {row.id: epochs for row in mixed}
+    assert [row.id for row in mixed.batch(2 * round_ + 1, size, 0)] == [row.id for row in batches[2 * round_ + 1]]
+
+
+def test_no_size_is_ever_far_ahead_of_another() -> None:
+    lengths, size = [100, 37, 5, 1], 4
+    taken = Counter[int]()
+    for step in range(2 * sum(lengths)):
+        now = turn(lengths, size=size, step=step, seed=1)
+        assert now.number == taken[now.lane]
+        taken[now.lane] += 1
+        for lane, length in enumerate(lengths):
+            assert abs(taken[lane] - (step + 1) * length / sum(lengths)) < len(lengths)
+    orders = [[turn(lengths, size=size, step=step, seed=seed).lane for step in range(143)] for seed in (1, 2)]
+    assert orders[0] != orders[1]
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 10])
@@ -142,5 +169,9 @@ def _reworded(row: Example, number: int) -> Example:
     return replace(row, student=Context(tokens), teacher=Context(tokens + 1, row.teacher.reference))
 
 
-def _wide(row: Example, number: int) -> Example:
-    return replace(row, id=f"w{number}", latents=torch.zeros(4, 6, 8))
+def _numbered(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    return [(lane, number) for lane, length in enumerate(lengths) for number in range(length)]
+
+
+def _wide(row: Example, lane: int, number: int) -> Example:
+    return replace(row, id=f"w{lane}.{number}", latents=torch.zeros(4, 6, 6 + 2 * lane))

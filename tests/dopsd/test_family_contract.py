@@ -139,6 +139,14 @@ def test_training_sigmas_equal_those_of_a_hooked_inference_call(side: Side, num_
     assert asked == seen
 
 
+def test_training_sigmas_of_a_bucket_are_those_of_the_pipeline_at_that_size(side: Side) -> None:
+    for width, height in ((64, 16), (16, 48)):
+        prompt = {"prompt": ["x"], "guidance_scale": 0.0, "output_type": "latent", **side.stand.reading}
+        side.pipeline(**prompt, width=width, height=height, num_inference_steps=NUM_STEPS)
+        (latents,) = side.encoder.latents([Image.new("RGB", (width, height))])
+        assert torch.equal(side.denoiser.sigmas(NUM_STEPS, latents.shape), side.pipeline.scheduler.sigmas)
+
+
 def test_a_picture_equals_the_pipelines_picture(side: Side) -> None:
     contexts = side.encoder.student_contexts(PROMPTS)
     latents = sample(side.denoiser, contexts, [3, 1, 4], latent_shape=side.latent_shape, num_steps=NUM_STEPS)

@@ -114,6 +114,14 @@ def test_two_processes_learn_what_one_learns_and_one_goes_on_where_they_ended(
         assert shared == pytest.approx(one, **CLOSE)
 
 
+def test_two_processes_draw_what_one_draws_where_sizes_differ(models: Any, of_two_sizes: Examples, run: Run) -> None:
+    alone, sft = replace(run, state=run.state / "alone"), replace(TINY, method="sft")
+    trained(models, of_two_sizes, sft, alone)
+    assert among(2, trained, models, of_two_sizes, sft, run) == [0, 0]
+    for one, shared in zip(curve(alone), curve(run), strict=True):
+        assert shared == pytest.approx(one, **CLOSE)
+
+
 def test_two_processes_are_two_parts_bit_for_bit(models: Any, examples: Examples, run: Run) -> None:
     once = replace(TINY, method="sft-teacher", iterations=2)  # one term an iteration: the same two gradients are added
     in_parts = replace(run, state=run.state / "in-parts")

@@ -72,6 +72,17 @@ def test_a_finished_run_is_not_repeated(models: Any, examples: Examples, run: Ru
     assert got == wanted
 
 
+def test_resuming_equals_never_stopping_where_sizes_differ(
+    models: Any, of_two_sizes: Examples, run: Run, tmp_path: Path
+) -> None:
+    sft = replace(TINY, method="sft", iterations=6, batch_size=4)
+    whole, wanted = finished(models, of_two_sizes, sft, replace(run, state=tmp_path / "whole"))
+    before = list(islice(train(run.family.load_denoiser(models.base), of_two_sizes, sft, run), 3))
+    after, got = finished(models, of_two_sizes, sft, run)
+    assert got == wanted
+    assert [*before[:2], *after] == whole
+
+
 def test_a_checkpoint_tells_where_it_stands(denoiser: Denoiser, examples: Examples, run: Run) -> None:
     checkpoint = Checkpoint(run.state, identity(TINY, run, examples.digest))
     told = [checkpoint.standing().position for _ in train(denoiser, examples, TINY, run)]

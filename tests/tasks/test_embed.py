@@ -141,7 +141,7 @@ def test_a_way_to_show_pictures_that_the_family_lacks_is_told_with_its_key(capti
 
 
 def test_the_way_to_show_pictures_is_in_a_teachers_key_alone() -> None:
-    pair = Pair("3f0c", "star.png", "a [V] star", Path("star.png"), 40)
+    pair = Pair("3f0c", "star.png", "a [V] star", Path("star.png"), (40, 40))
     keys = {
         mode: [key(pair, Origin("flux2-klein", "base", "eyes", mode, "code")) for key in KEYS.values()]
         for mode in ("vlm", "reference", "both")
@@ -151,7 +151,7 @@ def test_the_way_to_show_pictures_is_in_a_teachers_key_alone() -> None:
 
 
 def test_a_reference_does_not_depend_on_the_vlm() -> None:
-    pair = Pair("3f0c", "star.png", "a [V] star", Path("star.png"), 40)
+    pair = Pair("3f0c", "star.png", "a [V] star", Path("star.png"), (40, 40))
     origin = Origin("flux2-klein", "base", "eyes", "reference", "code")
     blind = replace(origin, vision_language="other eyes")
     assert KEYS["teacher"](pair, origin) == KEYS["teacher"](pair, blind)
@@ -186,7 +186,7 @@ def _tensors(workspace: Workspace, name: str) -> list[torch.Tensor]:
 def test_entries_are_kept_for_as_long_as_the_code_that_makes_them_does_the_same(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    params, pair = load(workspace.root), Pair("3f0c", "star.png", "a [V] star", Path("star.png"), 40)
+    params, pair = load(workspace.root), Pair("3f0c", "star.png", "a [V] star", Path("star.png"), (40, 40))
     models, code = (
         {name: MODELS / f"tiny-{kind}" for name, kind in (("base", "z-image"), ("vlm", "qwen3-vl"))},
         running(),

@@ -235,7 +235,8 @@ def test_leftovers_go_but_for_what_params_yaml_names(root: Path) -> None:
 def test_entries_stay_that_a_run_of_a_kept_dataset_would_look_for(root: Path) -> None:
     params, runs, code = load(root), root / "runs", running()
     origin = Origin.of(params, {name: root / f"models/{name}" for name in ("base", "vlm")}, runs, code)
-    pairs = [Pair(digit * 32, "", "a [V]", Path(), params.embed.image_side_px) for digit in "09"]
+    side = params.embed.image_side_px
+    pairs = [Pair(digit * 32, "", "a [V]", Path(), (side, side)) for digit in "09"]
     asked = {"captions": caption_keys([pair.id for pair in pairs], params, root / "models/vlm", runs, code)}
     asked |= keys(readings(pairs, params), origin)
     for kind, some in asked.items():

@@ -75,7 +75,7 @@ class Writer(Captioner):
 @pytest.fixture
 def pairs(tmp_path: Path) -> list[Pair]:
     Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
-    return [Pair(name, name, f"a [V] on {name}", tmp_path / "1.png", 8) for name in ("red", "blue", "pink")]
+    return [Pair(name, name, f"a [V] on {name}", tmp_path / "1.png", (8, 8)) for name in ("red", "blue", "pink")]
 
 
 def test_a_caption_is_said_in_other_words_by_a_model_that_sees_its_picture(pairs: list[Pair]) -> None:

@@ -183,6 +183,7 @@ CHANGES: Mapping[str, tuple[Callable[[World], None], Count | None, Count | None]
     "the same image twice": (lambda world: draw(world, "9.png", 40), Count(0, 3), Count(0, 6)),
     "another instruction": (says("caption.instruction", "Say it."), Count(3, 0), Count(3, 3, "at most")),
     "another size": (says("embed.image_side_px", 24), None, Count(6, 0)),
+    "pictures in their own shape": (says("embed.bucket_step_px", 4), None, Count(6, 0)),
     "another size of batches": (says("embed.batch_size", 2), None, Count(0, 6)),
     "plain words": (says("embed.class_noun", "star"), None, Count(6, 0)),
     "another's picture": (says("embed.teacher_image", "another"), None, Count(6, 0)),

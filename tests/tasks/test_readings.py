@@ -10,7 +10,7 @@ from tasks.params import Params, load
 from tasks.sections import Embed
 from tasks.stores.readings import readings
 
-PAIRS = [Pair(f"id{n}", f"{n}.png", f"a [V] star on colour {n}", Path(f"{n}.png"), 40) for n in range(5)]
+PAIRS = [Pair(f"id{n}", f"{n}.png", f"a [V] star on colour {n}", Path(f"{n}.png"), (40, 40)) for n in range(5)]
 ROOT = Path(__file__).parents[2]
 
 
