@@ -18,6 +18,7 @@ from flows.artifacts import leave, progress
 from flows.budget import Budget
 from flows.choices import choose
 from flows.continual_tuning import ended, turns
+from flows.division import refuse_to_wait_for_itself
 from flows.flown import flown
 from flows.rank import keep_rank
 from flows.summary import Outcome
@@ -82,6 +83,7 @@ def deployed(
     root, spent = Path(), Budget.of(budget)
     choose(root, project=project, family=family, dataset=dataset, method=method, parent=parent)
     refuse_too_small_a_host(selection.chosen, load(root))
+    refuse_to_wait_for_itself(load(root))
     sources(load(root), root)
     bring_parent(root)
     with progress(len(selection.upstream) + len(selection.chosen)) as heard:

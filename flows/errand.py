@@ -51,7 +51,7 @@ def sent_stage(errand: Errand) -> State[Any]:
     Args:
         errand: What the run that sends it says of it; `dopsd` fills this in.
     """
-    root, row, where = Path(), stage(errand.stage), platform.node()
+    root, row = Path(), stage(errand.stage)
     keep_rank()
     take_up(errand, root)
     refuse_too_small_a_host([row], load(root))
@@ -60,7 +60,12 @@ def sent_stage(errand: Errand) -> State[Any]:
         try:
             reproduce(row.name, Budget(), is_forced=errand.is_forced, is_upstream_stale=errand.is_upstream_stale)
         except StageFailed as failure:
-            name = PASSING if isinstance(failure, MayPass) else None
-            return Failed(name=name, message=f"on {where}: {failure}")
+            return failed(failure)
         send_outcome(row.name, root)
-    return Completed(message=f"{row.name} ran on {where}")
+    return Completed(message=f"{row.name} ran on {platform.node()}")
+
+
+def failed(failure: StageFailed) -> State[Any]:
+    """Tell who waits how it ended here, and whether it may go well a little later."""
+    name = PASSING if isinstance(failure, MayPass) else None
+    return Failed(name=name, message=f"on {platform.node()}: {failure}")

@@ -54,11 +54,12 @@ def reproduce(name: str, budget: Budget, *, is_forced: bool, is_upstream_stale: 
             raise OutOfTime(f"{name} was asked to end, as the budget does") from late
         if code != 0:
             known_at = (RUNS / name).readlink() if (RUNS / name).is_symlink() else RUNS / name
-            raise _failure(name)(f"{name} failed; `dopsd stage {name}` tries it alone, {known_at} has what is known")
+            said = f"{name} failed; `dopsd stage {name}` tries it alone, {known_at} has what is known"
+            raise kind_of_failure(name)(said)
     return _times_run(name) > known
 
 
-def _failure(name: str) -> type[StageFailed]:
+def kind_of_failure(name: str) -> type[StageFailed]:
     """Tell how a stage failed by what its process left."""
     if was_asked_to_end(RUNS / name):
         return GaveWay

@@ -15,6 +15,7 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from flows.budget import Budget, OutOfTime
+from flows.division import divide, has_shards
 from flows.reproduction import GaveWay, MayPass, reproduce
 from flows.sending import send
 from flows.summary import Outcome, Status
@@ -77,7 +78,7 @@ def stage_task(stage: Stage, selection: Selection, budget: Budget, *, accept_wea
 
 def _done(stage: Stage, selection: Selection, budget: Budget) -> Status:
     """Plan again, as what stands before it may have changed; an output to be restored is work, too."""
-    found = plan(Path(), selection, counts=not math.isinf(budget.seconds))
+    found = plan(Path(), selection, counts=not math.isinf(budget.seconds) or has_shards(load(Path())))
     row = next(row for row in (*found.upstream, *found.rows) if row.name == stage.name)
     if row in found.stale:
         if not selection.accept_stale:
@@ -93,6 +94,8 @@ def _done(stage: Stage, selection: Selection, budget: Budget) -> Status:
         try:
             if is_away:
                 send(stage, budget, is_forced=forced, is_upstream_stale=is_stale)
+            elif stage.has_shards:
+                divide(stage, row.images, budget)
             has_run = reproduce(stage.name, budget, is_forced=forced and not is_away, is_upstream_stale=is_stale)
         except OutOfTime:
             return "deferred"

@@ -2,6 +2,7 @@
 
 python -m tasks list
 python -m tasks run ingest
+python -m tasks shard embed --number 3 --of 100
 python -m tasks params
 python -m tasks parent v3
 """
@@ -14,6 +15,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from dopsd.termination import heard
@@ -22,6 +24,7 @@ from tasks.devices.job import devices_for
 from tasks.environment import settle
 from tasks.pipeline import PLACES, STAGES, stage
 from tasks.process import end_with_starter
+from tasks.stores.shard import Shard
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             if "DVC_STAGE" in os.environ:  # DVC, when killed, leaves its children alive
                 end_with_starter()
-            _run(asked.stage, root)
+            _work(asked, root)
     except weak_teacher.WeakTeacher as refusal:
         return _told(asked, refusal, root, weak_teacher.EXIT_CODE)
     except (ValueError, FileNotFoundError, FloatingPointError) as mistake:
@@ -54,12 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(name: str, root: Path) -> None:
-    """Run a stage on the device that it needs, and note how it ended: DVC passes on that it failed, and not why."""
-    state = root / runner.RUNS / name
+def _work(asked: argparse.Namespace, root: Path) -> None:
+    """Run a stage, or a shard of it, on the device that it needs.
+
+    How that ended is noted: DVC passes on that a stage failed, and not why.
+    """
+    name, state = asked.stage, root / runner.RUNS / asked.stage
+    is_shard = asked.command == "shard"
+    work = partial(runner.fill, shard=Shard(asked.number, asked.of)) if is_shard else runner.run
     try:
         with heard(), devices_for(stage(name), params.load(root)):
-            runner.run(stage(name), root)
+            work(stage(name), root)
     except BaseException as failure:
         passing.note(state, failure)
         raise
@@ -73,6 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("params", help="show params.yaml with all defaults filled in")
     run = commands.add_parser("run", help="run one stage, whatever is cached")
     run.add_argument("stage", choices=[row.name for row in STAGES])
+    shard = commands.add_parser("shard", help="make a part of what a stage keeps for each image, ahead of its run")
+    shard.add_argument("stage", choices=[row.name for row in STAGES if row.has_shards])
+    shard.add_argument("--number", type=int, required=True, help="which part, from 1 on")
+    shard.add_argument("--of", type=int, required=True, help="how many parts there are")
     parent = commands.add_parser("parent", help="fetch the adapter of a registered version, to train on from it")
     parent.add_argument("version", help="v3, or champion")
     return parser

@@ -20,6 +20,7 @@ from tasks.planning.fingerprint import running
 from tasks.stores.batches import batches
 from tasks.stores.describing import Seen, described
 from tasks.stores.entries import caption_keys
+from tasks.stores.shard import WHOLE, Shard
 from tasks.stores.shelf import Shelf, store, tell
 from tasks.stores.weights import revision
 
@@ -35,19 +36,36 @@ def run(params: Params, room: Room) -> None:
     write_manifest(folder, "caption", params.caption.model_dump(mode="json"), counts)
 
 
+def fill(params: Params, room: Room, shard: Shard) -> None:
+    """Let the model describe a shard of the images, for `run` to find; raises as `run` does."""
+    images = rows.read(room.reads["images"] / "images.jsonl", ImageRow)
+    shelf = _shelf([image for image in images if not image.caption], params, room)
+    _described(shelf, params, shard)
+
+
 def _by_model(images: Sequence[ImageRow], params: Params, room: Room) -> list[CaptionRow]:
-    """Let the model describe `images`, each once while the store lives; it is loaded for the first new one."""
-    vlm, settings = room.reads["vlm"], params.caption
-    captioner = cache(partial(Captioner, vlm, fastest()))
-    keys = caption_keys([image.id for image in images], params, vlm, room.state.parent, running())
-    describe = partial(described, captioner, settings.instruction)
-    read = partial(_read, images, room.reads["images"])
-    shelf = Shelf(store(room, "captions"), keys, read, describe, [image.id for image in images])
-    missing = shelf.missing()
-    shelf.fill(batches(missing, settings.batch_size), "caption")
-    tell("caption", len(missing), len(images), shelf.kept.damaged, room)
+    """Let the model describe `images`, each once while the store lives."""
+    vlm, shelf = room.reads["vlm"], _shelf(images, params, room)
+    computed = _described(shelf, params, WHOLE)
+    tell("caption", computed, len(images), shelf.kept.damaged, room)
     model = f"{vlm.name}@{revision(vlm, room.state.parent)}"
-    return [written(image, shelf[position].decode(), model, settings) for position, image in enumerate(images)]
+    return [written(image, shelf[position].decode(), model, params.caption) for position, image in enumerate(images)]
+
+
+def _described(shelf: Shelf[list[Seen]], params: Params, shard: Shard) -> int:
+    """Have a shard of the captions there; gives how many were made."""
+    missing = shelf.missing(shard)
+    shelf.fill(batches(missing, params.caption.batch_size), "caption")
+    return len(missing)
+
+
+def _shelf(images: Sequence[ImageRow], params: Params, room: Room) -> Shelf[list[Seen]]:
+    """Lay out what is needed; the model is loaded for the first new image."""
+    vlm, ids = room.reads["vlm"], [image.id for image in images]
+    captioner = cache(partial(Captioner, vlm, fastest()))
+    keys = caption_keys(ids, params, vlm, room.state.parent, running())
+    describe = partial(described, captioner, params.caption.instruction)
+    return Shelf(store(room, "captions"), keys, partial(_read, images, room.reads["images"]), describe, ids)
 
 
 def _read(images: Sequence[ImageRow], folder: Path, positions: Sequence[int]) -> list[Seen]:

@@ -25,6 +25,7 @@ from tasks.stores.batches import batches
 from tasks.stores.entries import Origin
 from tasks.stores.making import MAKERS, Shown, assembled, shown
 from tasks.stores.readings import keys, readings, shelf_of
+from tasks.stores.shard import WHOLE, Shard
 from tasks.stores.shelf import Shelf, store, tell
 
 Load = Callable[[], Encoder]
@@ -36,11 +37,8 @@ def run(params: Params, room: Room) -> None:
     settings, folder = params.embed, room.writes["embeddings"]
     pairs = dataset(room, settings)
     origin = Origin.of(params, room.reads, room.state.parent, running())
-    shelves, computed = _shelves(pairs, params, room, origin), set[int]()
-    for name, shelf in shelves.items():
-        missing = sorted(shelf.missing(), key=lambda at: (pairs[at].size, len(pairs[at].caption)))  # like meets like
-        shelf.fill(batches(missing, settings.batch_size), f"embed {name}")
-        computed |= set(missing)
+    shelves = _shelves(pairs, params, room, origin)
+    computed = _encoded(shelves, pairs, params, WHOLE)
     index = [
         _written(pair, {name: shelf[position] for name, shelf in shelves.items()}, folder)
         for position, pair in enumerate(pairs)
@@ -49,6 +47,25 @@ def run(params: Params, room: Room) -> None:
     write_manifest(folder, "embed", _said(settings, origin.teacher_context), {"entries": len(index)})
     damaged = [path for shelf in shelves.values() for path in shelf.kept.damaged]
     tell("embed", len(computed), len(pairs), damaged, room)
+
+
+def fill(params: Params, room: Room, shard: Shard) -> None:
+    """Make a shard of the entries, for `run` to find; raises as `run` does."""
+    pairs = dataset(room, params.embed)
+    origin = Origin.of(params, room.reads, room.state.parent, running())
+    _encoded(_shelves(pairs, params, room, origin), pairs, params, shard)
+
+
+def _encoded(shelves: _Shelves, pairs: Sequence[Pair], params: Params, shard: Shard) -> set[int]:
+    """Have a shard of all entries there; gives the positions of the pairs for which some were made."""
+    computed = set[int]()
+    for name, shelf in shelves.items():
+        missing = sorted(
+            shelf.missing(shard), key=lambda at: (pairs[at].size, len(pairs[at].caption))
+        )  # like meets like
+        shelf.fill(batches(missing, params.embed.batch_size), f"embed {name}")
+        computed |= set(missing)
+    return computed
 
 
 def _said(settings: Embed, teacher_context: str) -> dict[str, Any]:

@@ -35,7 +35,8 @@ class Stage:
 
     `params` are the keys of params.yaml that it may look at, `reads` and `writes` are names in `PLACES`. A stage that
     is not `is_cached` acts on the world outside (the registry), so that no cache may stand in for it. One that
-    `goes_on` keeps what it has done when it is asked to end, and begins there the next time.
+    `goes_on` keeps what it has done when it is asked to end, and begins there the next time. One that `has_shards`
+    works image by image, and its `fill(params, room, shard)` makes a part of that ahead, and writes nothing else.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Stage:
     needs: Literal["cpu", "gpu"] = "cpu"
     is_cached: bool = True
     goes_on: bool = False
+    has_shards: bool = False
 
     @property
     def module(self) -> str:
@@ -86,6 +88,7 @@ STAGES: tuple[Stage, ...] = (
         writes=("captions",),
         needs="gpu",
         goes_on=True,
+        has_shards=True,
     ),
     Stage(
         name="embed",
@@ -95,6 +98,7 @@ STAGES: tuple[Stage, ...] = (
         writes=("embeddings",),
         needs="gpu",
         goes_on=True,
+        has_shards=True,
     ),
     Stage(
         name="probe",

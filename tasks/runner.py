@@ -20,6 +20,7 @@ from tasks.params import PARAMS_FILE, Params, load, look_up
 from tasks.pipeline import PLACES, Room, Stage, producer
 from tasks.planning import fingerprint, staleness
 from tasks.planning.installation import numerics
+from tasks.stores.shard import Shard
 
 RUNS = Path("runs")
 HISTORY = RUNS / "history.jsonl"
@@ -56,6 +57,14 @@ def _run(stage: Stage, root: Path) -> None:
     took = round(time.time() - begun, 3)
     where = {"workspace": str(root.resolve()), "device": numerics()["device"]}
     _remember(root, stage=stage.name, began=round(begun, 3), seconds=took, **where)
+
+
+def fill(stage: Stage, root: Path, shard: Shard) -> None:
+    """Make a shard of what `stage` keeps for each image, and write nothing else: a run of it then finds that."""
+    with at_work(root):
+        params = load(root)
+        room = Room(_reads(stage, params, root), {}, root / RUNS / stage.name)
+        importlib.import_module(stage.module).fill(params, room, shard)
 
 
 @contextmanager

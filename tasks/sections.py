@@ -149,10 +149,13 @@ class Replay(_Section):
 class Machine(_Section):
     """What stages want of the machine that they run on; nothing that they make depends on it.
 
-    `memory_gib` says, a stage, how much memory its GPU must have: the smallest that fits is taken.
+    `memory_gib` says, a stage, how much memory its GPU must have: the smallest that fits is taken. Where more than
+    `images_per_shard` images are to be computed, workers of the pool `gpu` do so, `shards_at_once` at a time.
     """
 
     memory_gib: Mapping[str, PositiveFloat] = {}
+    images_per_shard: int | None = Field(None, ge=1)
+    shards_at_once: int = Field(4, ge=1)
 
     @field_validator("memory_gib")
     @classmethod

@@ -52,7 +52,8 @@ def bring(name: str, reads: Mapping[str, str], root: Path) -> None:
     """Lay out what earlier stages made as `reads` says it was; raises FileNotFoundError for what the remote lacks."""
     with Repo(str(root)) as repo:
         for out in _made(reads, repo):
-            _pull(out.get_used_objs(), repo)
+            if out.changed_cache():
+                _pull(out.get_used_objs(), repo)
             if out.changed_cache():
                 raise FileNotFoundError(f"{name} needs {out.def_path}, and DVC's remote does not have {out.hash_info}")
             out.checkout(force=True)

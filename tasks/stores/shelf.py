@@ -16,6 +16,7 @@ from tasks.pipeline import Room
 from tasks.progress import track
 from tasks.stores.ahead import ahead
 from tasks.stores.reuse import note
+from tasks.stores.shard import WHOLE, Shard
 from tasks.stores.store import Store, opened
 
 Ready = TypeVar("Ready")
@@ -35,9 +36,10 @@ class Shelf(Generic[Ready]):
     make: Callable[[Ready], Iterable[bytes]]
     of: Sequence[str] = ()
 
-    def missing(self) -> list[int]:
-        """Say at which positions there is no whole entry, equal keys once."""
-        return self.kept.missing(self.keys)
+    def missing(self, shard: Shard = WHOLE) -> list[int]:
+        """Say at which positions of a shard there is no whole entry, equal keys once."""
+        mine = [position for position, key in enumerate(self.keys) if shard.holds(key)]
+        return [mine[found] for found in self.kept.missing([self.keys[position] for position in mine])]
 
     def fill(self, batches: Sequence[Sequence[int]], what: str) -> None:
         """Make what is missing and keep each entry at once: a run that dies has lost nothing it made.

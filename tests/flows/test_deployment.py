@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_prefect_takes_the_file_and_the_flow_takes_its_parameters() -> None:
     said = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text()))
-    deployment, _ = said.deployments
+    deployment, *_ = said.deployments
     assert deployment.name == "continual-tuning"
     module, _, name = str(deployment.entrypoint).partition(":")
     flow = getattr(import_module(module.removesuffix(".py").replace("/", ".")), name)
@@ -37,7 +37,7 @@ def test_prefect_takes_the_file_and_the_flow_takes_its_parameters() -> None:
 
 def test_the_event_of_a_trigger_starts_the_run_that_it_looks_for() -> None:
     said = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text()))
-    deployment, _ = said.deployments
+    deployment, *_ = said.deployments
     (trigger,) = deployment.triggers or []
     assert trigger["expect"] == [EVENT]
     assert trigger["match"] == {"prefect.resource.id": f"{TRIGGER}.*"}

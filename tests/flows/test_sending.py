@@ -103,7 +103,7 @@ def test_whoever_asks_for_the_same_meanwhile_waits_for_the_same_run(
 
 
 def test_a_worker_is_asked_to_end_when_the_budget_does(server: SyncPrefectClient, asked: Errand) -> None:
-    with pytest.raises(OutOfTime, match="dopsd, train was asked to end"):
+    with pytest.raises(OutOfTime, match="what was sent was asked to end"):
         send(stage("train"), Budget(0.001), is_forced=False, is_upstream_stale=False)
     (run,) = runs(server, asked)
     assert run.state_name in ("Cancelling", "Cancelled")

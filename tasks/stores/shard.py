@@ -1,0 +1,34 @@
+"""A part of the entries that a stage needs, for one of several processes at once to make.
+
+>>> Shard(3, 100).holds(key)  # of a hundred shards, one does
+
+Which part an entry belongs to follows from its key: so it stays there whatever else is added, made or deleted.
+"""
+
+from dataclasses import dataclass
+
+_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The part `number`, from 1 on, of so many."""
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        """Refuse a part that there is not."""
+        if not 1 <= self.number <= self.of:
+            raise ValueError(f"there is no shard {self.number} of {self.of}: number them from 1 to {max(1, self.of)}")
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"shard {self.number} of {self.of}"
+
+    def holds(self, key: str) -> bool:
+        """Tell whether the entry of `key` is part of it; keys are digests, so parts are of about one size."""
+        return int(key[:_DIGITS], 16) % self.of == self.number - 1
+
+
+WHOLE = Shard(1, 1)
