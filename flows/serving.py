@@ -159,6 +159,7 @@ def _deploy(machine: Machine, root: Path) -> None:
     provision.deploy(root)
     if kinds := importlib.import_module("flows.notices").keep_told():
         told.print(f"runs that end early are told to {', '.join(kinds)}")
+    importlib.import_module("flows.heartbeat").watch_hearts()
 
 
 def _bury(machine: Machine) -> None:

@@ -232,7 +232,7 @@ def _extra(name: str) -> dict[str, object]:
     if name == "probe":
         return {"is_teacher_better": repr(WEAK) not in Path("code/tasks/probe.py").read_text()}
     if name == "register":
-        return {"version": "v1", "verdict": "PROMOTE", "reasons": [], "mlflow_run_id": "none"}
+        return {"model": "dopsd", "version": "v1", "verdict": "PROMOTE", "reasons": [], "mlflow_run_id": "none"}
     row = {"mean": 0.5, "low": 0.4, "high": None, "count": 1}
     return (
         {"models": {"base": {"concept/dino_d@x": row}, "adapter": {"concept/dino_d@x": row}}}

@@ -1,10 +1,11 @@
 """prefect.yaml is valid and names a flow that is there, which tells what started it."""
 
 import os
+from datetime import timedelta
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -15,10 +16,14 @@ from prefect.flows import Flow
 from flows import deployed
 from flows.artifacts import leave, progress
 from flows.asking import ASKED_BY, EVENT, TRIGGER
+from flows.continual_tuning import ended
+from flows.errand import PASSING
+from flows.heartbeat import watch_hearts
 from flows.machine import MLFLOW_PAGE
 from flows.provision import make_pools
-from flows.summary import Outcome, Summary
+from flows.summary import Outcome, Status, Summary
 from tasks.params import parse
+from tasks.planning.selection import Selection
 from tasks.versions import lineage
 from tests.fake_workspace import PARAMS
 
@@ -107,3 +112,20 @@ def test_a_run_leaves_its_progress_its_verdict_and_the_way_to_mlflow(
     )
     assert "get-artifact?path=record/grid.png&run_uuid=abc" in page
     assert "| concept/dino_d | 0.500 [0.400, 0.600] |" in page
+
+
+def test_a_run_that_is_silent_is_ended_and_none_that_ended_by_a_name_of_ours(prefect: str) -> None:
+    for _ in range(2):  # `dopsd up` comes again and again
+        watch_hearts()
+    with get_client(sync_client=True) as server:
+        (trigger,) = (row.trigger for row in server.read_automations() if row.name.startswith("dopsd"))
+    statuses = get_args(Status)
+    names = {PASSING, "Joined", *(ended([Outcome("train", status, 0.0)], Selection()).name for status in statuses)}
+    assert {f"prefect.flow-run.{name}" for name in names} <= trigger.expect
+    said = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text()))
+    watched = [row for row in said.deployments if "dopsd" in (row.tags or [])]
+    assert [row.name for row in watched] == ["continual-tuning", "stage"], "a shard is begun again by who waits for it"
+    for row in watched:
+        assert row.work_pool
+        beat = int(row.work_pool.job_variables["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+        assert timedelta(seconds=4 * beat) < trigger.within

@@ -151,8 +151,8 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
-def until(is_so: Callable[[], object]) -> None:
-    end = time.monotonic() + 400
+def until(is_so: Callable[[], object], within_s: float = 400.0) -> None:
+    end = time.monotonic() + within_s
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.2)
