@@ -74,8 +74,8 @@ def _latents_key(pair: Pair, origin: Origin) -> str:
 def _picture(pair: Pair) -> dict[str, object]:
     """Name what is seen; a square of a bucket is the square that it always was."""
     width, height = pair.size
-    size: dict[str, object] = {"side_px": width} if width == height else {"width_px": width, "height_px": height}
-    return {"image": pair.id, "crop": POLICY} | size
+    size = {"side_px": width} if width == height else {"width_px": width, "height_px": height}
+    return {"image": pair.id, "crop": POLICY, **size}
 
 
 def _origin(origin: Origin) -> dict[str, object]:

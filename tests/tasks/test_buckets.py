@@ -121,7 +121,7 @@ def test_each_is_embedded_at_its_size_and_says_what_was_seen_of_it(shaped: Works
     shaped.change("embed.bucket_step_px", 8)
     shaped.run("embed")
     assert shaped.json("runs/embed/reuse.json") == {"computed": 4, "reused": 1, "damaged": 0}  # the square was there
-    encoder = family("z-image").load_encoder(shaped.params["models"]["base"], shaped.params["models"]["vlm"])
+    vae = family("z-image").load_decoder(shaped.params["models"]["base"])
     index = {row["id"]: row for row in read_rows(folder / "index.jsonl")}
     for pair in dataset(room_of(shaped), load(shaped.root).embed):
         row, picture = index[pair.id], stored(pair.path)
@@ -129,7 +129,7 @@ def test_each_is_embedded_at_its_size_and_says_what_was_seen_of_it(shaped: Works
         assert row["crop"] == pytest.approx(kept(picture.size, width=pair.size[0], height=pair.size[1]), abs=0.005)
         latents = load_file(folder / "entries" / f"{pair.id}.safetensors")["latents"]
         assert latents.shape == (8, pair.size[1] // 4, pair.size[0] // 4)
-        assert torch.equal(latents, encoder.latents([pair.picture()])[0])
+        assert torch.equal(latents, vae.latents([pair.picture()])[0])
     assert [pair.size for pair in embedded(room_of(shaped))] == [
         (row["width"], row["height"]) for row in index.values()
     ]
