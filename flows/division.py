@@ -27,6 +27,7 @@ from tasks.planning.installation import pool
 
 DEPLOYMENT = "shard/shard"
 _TIMES = 4
+"""So often a shard is begun at most."""
 _LOOK_S = 2.0
 _BEFORE = 0
 """Numbers what a run left that died while it waited: nobody knows how that was divided."""
@@ -83,9 +84,8 @@ def _work_off(of: int, at_once: int, begin: Callable[[int], UUID], left: list[UU
                 times[number] += 1
                 runs[begin(number)] = number
             time.sleep(_LOOK_S)
-            for run in ended(runs):
-                number, failure = runs.pop(run.id), failure_of(run)
-                if number != _BEFORE and failure:
+            for run, number in [(run, runs.pop(run.id)) for run in ended(runs)]:
+                if number != _BEFORE and (failure := failure_of(run)):
                     waiting.append(_again(number, times[number], failure))
             if budget.left() <= 0:
                 raise OutOfTime("the shards under way were asked to end, as the budget does")
