@@ -23,6 +23,8 @@ from tasks.runner import RUNS, run
 from tasks.versions import registry
 from tasks.versions.audit import audit
 
+pytestmark = pytest.mark.slow  # a minute of a processor; test_rounds tries the same without models
+
 _PROJECT = Path(__file__).parents[2]
 _IMAGES = 2
 

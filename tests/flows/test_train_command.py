@@ -36,7 +36,7 @@ def test_what_is_asked_for_stands_in_params_yaml_and_is_run_as_any_other(workspa
     result = dopsd("dopsd train --method sft --iterations 20 --init base --set step_weights=1,2")
     assert result.exit_code == 0, result.output
     assert "params.yaml: train.method is now sft" in result.stderr
-    assert "params.yaml: train.parent is now base" in result.stderr
+    assert "params.yaml: trains on from base: as asked" in result.stderr
     assert "nothing to do" in result.stderr  # these are the params of the training that is there
     assert yaml.safe_load((workspace.root / "params.yaml").read_text()) == yaml.safe_load(wanted)
 
