@@ -188,7 +188,7 @@ def test_push_brings_every_version_to_a_remote_of_a_relative_address_and_mends_i
         shutil.rmtree(far, ignore_errors=True)
     assert first.num_sent == num_there
     assert (again.num_sent, again.lost) == (1, [])
-    assert not Path("/.dvc").exists(), "where `dvc push --all-tags` would have put it"
+    assert not Path("/.dvc/far").exists(), "where `dvc push --all-tags` would have put it"
 
 
 def test_push_names_what_is_nowhere_any_more(root: Path, far: Path) -> None:
