@@ -75,13 +75,22 @@ class Index:
         return [Image(*row) for row in self._database.execute(asked, (blob,))]
 
     def difference(self, ours: str | None, theirs: str | None) -> tuple[list[Image], list[Image]]:
-        """List what `ours` has that `theirs` has not, and the other way round; pixels decide."""
-        new, old = ({image.id: image for image in self.images_of(blob)} for blob in (ours, theirs))
+        """List what `ours` has that `theirs` has not, and the other way round; pixels decide.
+
+        Keys are compared first, which are numbers; the images of those that one alone has are looked up. One that came
+        again under another name, or as other bytes of the same pixels, is among these on both sides.
+        """
+        mine, yours = (self._keys_of(blob) for blob in (ours, theirs))
+        new, old = ({image.id: image for image in map(self._image, keys)} for keys in (mine - yours, yours - mine))
         added, removed = (
             [some[identity] for identity in sorted(some.keys() - others.keys())]
             for some, others in ((new, old), (old, new))
         )
         return added, removed
+
+    def _keys_of(self, blob: str | None) -> set[int]:
+        asked = "select image from dataset join member on dataset = dataset.key where blob = ?"
+        return {key for (key,) in self._database.execute(asked, (blob,))}
 
     def add(self, blob: str, rows: Iterable[Mapping[str, str]]) -> None:
         """Enter a dataset by the rows of its images.jsonl, if it is not there."""
