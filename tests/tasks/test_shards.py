@@ -96,6 +96,7 @@ def refuse(*_: object) -> None:
     raise AssertionError("a model was loaded")
 
 
+@pytest.mark.slow  # it forks, which goes wrong now and then in a process where other tests have left their threads
 @pytest.mark.parametrize("name", DIVIDED)
 def test_a_hundred_shards_of_which_some_are_killed_give_the_same_bytes(
     name: str, many: Workspace, monkeypatch: pytest.MonkeyPatch
