@@ -45,7 +45,7 @@ GIVE_WAY, DIE = "give way to others four times", "die without a word"
 LEARN = "learn numbers"
 """What the code of a stage may say and is done then."""
 HANG = "FAKE_HANG"
-"""A variable that makes a stage wait for ever: its name, and a file that says when it does, "train:begun"."""
+"""A variable that makes a stage wait: its name, and a file that is there as long as it does, "train:begun"."""
 _CODE = '''"""Stand in for tasks.{name}; nothing but its syntax tree is looked at."""
 import torch
 from dopsd import colours
@@ -157,7 +157,7 @@ def body(name: str) -> Callable[[Params, Room], None]:
         reads = [_digest(path) for path in room.reads.values()]
         said = {"params": repr(getattr(params, name, None)), "salt": salt, "reads": reads}
         if name == "ingest":
-            said["photos"] = sorted(_digest(path) for path in room.reads["source"].glob("*.png"))
+            said["photos"] = sorted(_digest(path) for path in room.reads["source"].rglob("*.png"))
         if name in ("caption", "embed"):
             _use_store(name, read_json(room.reads["images"] / "images.json")["photos"], room)
         for place, path in room.writes.items():
@@ -192,7 +192,8 @@ def _hang(name: str) -> None:
     stage, _, begun = os.environ.get(HANG, "").partition(":")
     if stage == name:
         Path(begun).touch()
-        time.sleep(600)
+        while Path(begun).exists():
+            time.sleep(0.1)
 
 
 def _learn(said: dict[str, Any], room: Room) -> None:

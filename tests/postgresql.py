@@ -6,13 +6,14 @@ with server(tmp_path) as databases: databases.make("mlflow"); databases.address(
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.served import free_port
 
 PASSWORD = "not-for-any-log"
 _PLACES = "/usr/lib/postgresql"
@@ -89,10 +90,3 @@ def _hand_over(folder: Path) -> None:
         known = pwd.getpwnam(_USER)
         for path in (folder, *folder.iterdir()):
             os.chown(path, known.pw_uid, known.pw_gid)
-
-
-def free_port() -> str:
-    """Name a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])

@@ -12,13 +12,13 @@ from pathlib import Path
 from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, contents, records
 from tasks.ancestry.tree import ancestors, is_rooted
 from tasks.git import said_if_it_can
-from tasks.pipeline import PLACES, STAGES
+from tasks.pipeline import PLACES
 from tasks.versions import aliases, ledger, registry, stand_in, taken_down
 from tasks.versions.ledger import Entry
 from tasks.versions.lineage import Lineage
 from tasks.versions.stored import Stores, stores
 from tasks.versions.succession import given_up
-from tasks.versions.version_commit import LOCK, locked, outs
+from tasks.versions.version_commit import LOCK, cached_outs, locked
 
 _DIGESTED = ("images", "captions", "embeddings")
 _IN_LINEAGE = {"images": "dataset"}
@@ -112,9 +112,7 @@ def _data(root: Path, record: Record, known: Stores, *, is_strict: bool) -> Iter
     if stages is None:
         yield "data", f"its commit holds no {LOCK}: its stages ran without DVC, and nothing brings them back"
         return
-    digests = outs(stages)
-    for place in (place for stage in STAGES if stage.is_cached for place in stage.writes):
-        digest = digests.get(PLACES[place])
+    for place, digest in cached_outs(stages).items():
         if digest is None:
             yield place, f"{LOCK} says nothing of {PLACES[place]}"
         elif place in _DIGESTED and digest != record.lineage[_IN_LINEAGE.get(place, place)]:

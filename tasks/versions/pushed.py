@@ -6,7 +6,7 @@
 commit as if it lay there), and it believes what it remembers of a remote that has lost something since.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,11 @@ from dvc.config import NoRemoteError
 from dvc.repo import Repo
 
 from tasks.ancestry.records import records
-from tasks.pipeline import PLACES, STAGES
 from tasks.takedown.receipt import removed
 from tasks.versions import ledger
 from tasks.versions.stored import stores
 from tasks.versions.succession import given_up
-from tasks.versions.version_commit import locked, outs
+from tasks.versions.version_commit import cached_outs, locked
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ def _wanted(root: Path, model: str) -> tuple[set[str], set[str]]:
     """Digest what the versions need, lists and files; and name the lists that are gone."""
     gone, wanted, lost = given_up(ledger.of_model(ledger.read(root), model)), set[str](), set[str]()
     with stores(root) as known:
-        for digest in {found for record in records(root, model).values() if record.version not in gone
-                       for found in _outs(root, record.commit)}:  # fmt: skip
+        commits = (record.commit for record in records(root, model).values() if record.version not in gone)
+        for digest in {digest for commit in commits for digest in _kept(root, commit)}:
             try:
                 wanted.update([digest], known.files(digest).values() if digest.endswith(".dir") else [])
             except FileNotFoundError:
@@ -64,7 +63,5 @@ def _wanted(root: Path, model: str) -> tuple[set[str], set[str]]:
     return wanted - takedowns, lost - takedowns
 
 
-def _outs(root: Path, commit: str) -> Iterator[str]:
-    found = outs(locked(root, commit) or {})
-    places = (PLACES[place] for stage in STAGES if stage.is_cached for place in stage.writes)
-    return (digest for place in places if (digest := found.get(place)))
+def _kept(root: Path, commit: str) -> Iterable[str]:
+    return filter(None, cached_outs(locked(root, commit) or {}).values())

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from tasks.git import said, said_if_it_can
+from tasks.pipeline import PLACES, STAGES
 
 RECORD = "lineage"
 """The folder, in the commit alone, of what is known of the version."""
@@ -65,6 +66,12 @@ def locked(root: Path, commit: str) -> Mapping[str, Any] | None:
 def outs(stages: Mapping[str, Any]) -> dict[str, str | None]:
     """Give DVC's digest of everything that the stages wrote, by its path; None where it keeps none."""
     return {row["path"]: row.get("md5") for stage in stages.values() for row in stage.get("outs", [])}
+
+
+def cached_outs(stages: Mapping[str, Any]) -> dict[str, str | None]:
+    """Give DVC's digest of everything that it keeps of a version, by its name in `PLACES`; None where it has none."""
+    found = outs(stages)
+    return {place: found.get(PLACES[place]) for stage in STAGES if stage.is_cached for place in stage.writes}
 
 
 def _tree(root: Path, record: Mapping[str, str], index: Mapping[str, str]) -> str:

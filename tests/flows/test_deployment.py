@@ -11,6 +11,9 @@ import pytest
 import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.filters import FlowFilter, FlowFilterId
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
 from flows import deployed
@@ -66,6 +69,17 @@ def test_runs_have_their_turn_by_the_queue_that_they_are_in(prefect: str) -> Non
 def test_no_schedule_is_active_before_a_person_wants_it() -> None:
     said = PrefectYamlModel.model_validate(yaml.safe_load((ROOT / "prefect.yaml").read_text()))
     assert [schedule.active for row in said.deployments for schedule in row.schedules or []] == [False]
+
+
+def test_a_schedule_that_is_active_brings_runs(prefect: str) -> None:
+    nightly = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 3 * * *", timezone="UTC"), active=True)
+    with get_client(sync_client=True) as server:
+        flow = server.create_flow_from_name("nightly")
+        made = server.create_deployment(flow, "nightly", schedules=[nightly])
+        server.request("POST", f"/deployments/{made}/schedule", json={}).raise_for_status()  # as the server does itself
+        runs = server.read_flow_runs(flow_filter=FlowFilter(id=FlowFilterId(any_=[flow])))
+    assert len(runs) > 1
+    assert {run.expected_start_time.hour for run in runs if run.expected_start_time} == {3}
 
 
 def test_the_file_was_written_for_the_pinned_version() -> None:

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from flows import service
 from flows.service import Service
+from tests.served import until
 
 # a program that ignores requests to end, with a child in a session of its own that does, too
 STUBBORN = """
@@ -32,13 +32,6 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         for process in service.processes(name, tmp_path):
             with suppress(psutil.NoSuchProcess):  # it may have ended of itself since it was found
                 process.kill()
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def started(name: str, code: str, folder: Path, count: int) -> list[int]:

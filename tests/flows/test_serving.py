@@ -1,19 +1,15 @@
 """A machine for real: servers, workers, a trigger; what happens when they are killed, and that nothing is left."""
 
-import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -21,6 +17,7 @@ import pytest
 from flows import service
 from flows.serving import SERVICES
 from tasks.triggers.events import Ended, Event, Fired, Refused, history
+from tests.served import asked, free_port, until
 
 ROOT = Path(__file__).parents[2]
 FLOW = '''
@@ -79,11 +76,7 @@ class Box:
 
     def ask(self, path: str, **said: Any) -> Any:
         """Ask the Prefect server."""
-        api = f"http://127.0.0.1:{self.environment['DOPSD_PREFECT_PORT']}/api"
-        page = Request(f"{api}/{path}", json.dumps(said).encode())
-        page.add_header("Content-Type", "application/json")
-        with urlopen(page, timeout=60) as answer:
-            return json.loads(answer.read() or "null")
+        return asked(f"http://127.0.0.1:{self.environment['DOPSD_PREFECT_PORT']}/api", path, **said)
 
     def start(self, asked_by: str, seconds: int) -> str:
         """Start a run by hand; gives its id."""
@@ -143,19 +136,6 @@ def environment(root: Path) -> dict[str, str]:
         "DOPSD_DEVICES": "fake:24",
         "DOPSD_LEASES": str(root / "leases"),
     }
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
-def until(is_so: Callable[[], object], within_s: float = 400.0) -> None:
-    end = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 @pytest.mark.slow

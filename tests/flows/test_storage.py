@@ -19,6 +19,7 @@ from flows.serving import SERVICES
 from flows.storage import ARTIFACTS, LOOKS, PREFECT_DATABASE, TRACKING, complaint, refuse_unreachable
 from tests import postgresql
 from tests.postgresql import PASSWORD, Databases
+from tests.served import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
@@ -129,7 +130,7 @@ class Box:
         said = dict(re.findall(r"^    export (\w+)=(\S+)$", PAGE.read_text(), re.MULTILINE))
         assert set(said) == set(LOOKS)
         place = f"postgres:{PASSWORD}@127.0.0.1:{databases.port}"
-        ports = postgresql.free_port(), postgresql.free_port()
+        ports = free_port(), free_port()
         return cls(root, os.environ | {name: said[name].replace("dopsd@db.example.org", place) for name in said} | {
             "PATH": f"{root / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",

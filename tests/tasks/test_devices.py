@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tasks.devices.place import Priority
 from tasks.params import parse
 from tasks.pipeline import STAGES, stage
 from tests.fake_workspace import PARAMS
+from tests.served import until
 
 SMALL, LARGE = Device("small", 24), Device("large", 80)
 JOB = """
@@ -44,13 +44,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(lease, "_LOOK_AGAIN_S", 0.01)
     return tmp_path
-
-
-def until(is_so: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @contextmanager

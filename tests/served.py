@@ -1,0 +1,42 @@
+"""Programs that serve on this machine: a port for one, its page, what it answers, and waiting for any of it.
+
+port = free_port(); until(partial(answers, f"http://127.0.0.1:{port}/health"))
+"""
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.request import Request, urlopen
+
+
+def free_port() -> str:
+    """Find a port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def until(is_so: Callable[[], object], within_s: float = 400.0) -> None:
+    """Wait, and fail where it never is."""
+    end = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def answers(page: str) -> bool:
+    """Tell whether a page is there."""
+    try:
+        with urlopen(page, timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def asked(api: str, path: str, **said: Any) -> Any:
+    """Ask a Prefect server."""
+    page = Request(f"{api}/{path}", json.dumps(said).encode(), {"Content-Type": "application/json"})
+    with urlopen(page, timeout=60) as answer:
+        return json.loads(answer.read() or "null")
