@@ -1,12 +1,17 @@
 """Divide a stage that works image by image among runs of the deployment `shard`; the stage then finds all they made.
 
 divide(stage("embed"), Count(100_000, 0), Budget())        (machine.images_per_shard of params.yaml says how finely)
+
+Workers beside us fill the store that lies here. Where stages are sent to machines that share no disk, they are told
+what is lacking here, and send it.
 """
 
+import json
 import math
-import time
-from collections import Counter, deque
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,28 +19,27 @@ from uuid import UUID
 
 from prefect.context import FlowRunContext
 
-from flows.assigned import ask_to_end, begun, ended, failure_of, under_way
-from flows.budget import Budget, OutOfTime
+from flows.assigned import begun, under_way
+from flows.budget import Budget
 from flows.mistakes import told
-from flows.reproduction import MayPass, StageFailed
+from flows.reproduction import MayPass, StageFailed, environment
 from flows.shard import store_of
+from flows.working_off import work_off
+from tasks.errands import baggage, parcel
 from tasks.errands.errand import Errand, errand
 from tasks.params import Params, load
 from tasks.pipeline import Stage
 from tasks.planning.count import Count
 from tasks.planning.installation import pool
+from tasks.stores.shard import Shard
 
 DEPLOYMENT = "shard/shard"
-_TIMES = 4
-"""So often a shard is begun at most."""
-_LOOK_S = 2.0
-_BEFORE = 0
-"""Numbers what a run left that died while it waited: nobody knows how that was divided."""
+Arrived = Callable[[int], StageFailed | None]
 
 
 def has_shards(params: Params) -> bool:
-    """Tell whether params.yaml wants large datasets divided; a stage that is sent elsewhere is sent whole."""
-    return params.machine.images_per_shard is not None and pool() is None
+    """Tell whether params.yaml wants large datasets divided."""
+    return params.machine.images_per_shard is not None
 
 
 def refuse_to_wait_for_itself(params: Params) -> None:
@@ -50,53 +54,73 @@ def refuse_to_wait_for_itself(params: Params) -> None:
 
 
 def divide(stage: Stage, images: Count | None, budget: Budget) -> None:
-    """Have shards make what is missing of `images`, where that is more than one of them is for.
+    """Have shards make what is missing of `images`, where that is more than one of them is for, or no work for here.
 
-    Raises ValueError where no worker could have what lies here, StageFailed as the first shard that failed does, and
-    OutOfTime; those under way are then asked to end. What was made stays, and the next time that much less is missing.
+    Raises ValueError where no worker could have what lies here, StageFailed as the first shard that failed does,
+    MayPass where something was lost on its way, and OutOfTime; those under way are then asked to end. What was made
+    stays, and the next time that much less is missing.
     """
-    params = load(Path())
-    size = params.machine.images_per_shard
-    if images is None or size is None or pool() is not None or images.computed <= size:
+    size = load(Path()).machine.images_per_shard
+    if images is None or size is None:
         return
-    of, at_once = math.ceil(images.computed / size), params.machine.shards_at_once
-    told.print(f"  {stage.name}: {images} images in {of} shards, {at_once} at a time")
-    asked = errand(stage, Path(), is_forced=False, is_upstream_stale=False)
-    _work_off(of, at_once, partial(_begun, asked, params.register.model, of), under_way(_tag(asked)), budget)
+    if pool() is not None:
+        _divide_among_machines(stage, size, budget)
+    elif images.computed > size:
+        _have_made(stage, math.ceil(images.computed / size), budget, store=store_of(Path()))
 
 
-def _begun(asked: Errand, project: str, of: int, number: int) -> UUID:
-    parameters = {"errand": asdict(asked), "number": number, "of": of, "store": store_of(Path())}
+def _divide_among_machines(stage: Stage, size: int, budget: Budget) -> None:
+    """Have made elsewhere whatever lacks here."""
+    root, lacking = Path(), _lacking(stage)
+    if not lacking:
+        return
+    of = math.ceil(max(len(keys) for keys in lacking.values()) / size)
+    try:
+        baggage.send(stage.name, root)
+        name = parcel.ask(lacking, root)
+    except OSError as failure:
+        raise MayPass(f"DVC's remote: {failure}") from failure
+    try:
+        _have_made(stage, of, budget, partial(_arrived, name, of), parcel=name)
+    finally:
+        with suppress(OSError):  # what stays there, `dopsd gc apply --remote` removes
+            parcel.forget(name, root)
+    if _lacking(stage):
+        raise MayPass(f"not all that the shards of {stage.name} sent came here")
+
+
+def _have_made(stage: Stage, of: int, budget: Budget, *arrived: Arrived, **where: str) -> None:
+    """Have every shard made; those that an earlier run left under way end before, as nobody knows how that divided."""
+    params, asked = load(Path()), errand(stage, Path(), is_forced=False, is_upstream_stale=False)
+    at_once = params.machine.shards_at_once
+    told.print(f"  {stage.name}: {of} shards, {at_once} at a time")
+    begin = partial(_begun, asked, params.register.model, of, where)
+    work_off(of, at_once, begin, under_way(_tag(asked)), budget, *arrived)
+
+
+def _lacking(stage: Stage) -> dict[str, list[str]]:
+    """Ask in a process of its own, as the stage itself would run."""
+    command = [sys.executable, "-m", "tasks.process", "tasks", "lacking", stage.name]
+    ours = environment(is_upstream_stale=False)
+    done = subprocess.run(command, env=ours, stdout=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        raise StageFailed(f"nobody can tell what {stage.name} lacks; `python -m tasks lacking {stage.name}` says why")
+    return {kind: keys for kind, keys in json.loads(done.stdout).items() if keys}
+
+
+def _arrived(name: str, of: int, number: int) -> StageFailed | None:
+    """Take a shard's parcel in; gives why that was not to be had."""
+    try:
+        parcel.unpack(name, Shard(number, of), Path())
+    except ConnectionError as error:
+        return MayPass(str(error))
+    return None
+
+
+def _begun(asked: Errand, project: str, of: int, where: Mapping[str, str], number: int) -> UUID:
+    parameters = {"errand": asdict(asked), "number": number, "of": of, **where}
     return begun(DEPLOYMENT, parameters, f"{project}, {asked.stage}, {number} of {of}", _tag(asked)).id
 
 
 def _tag(asked: Errand) -> str:
     return f"shards of {asked.key}"
-
-
-def _work_off(of: int, at_once: int, begin: Callable[[int], UUID], left: list[UUID], budget: Budget) -> None:
-    """Have every shard made, so many at a time; those that an earlier run `left` under way end before."""
-    waiting, times, runs = deque(range(1, of + 1)), Counter[int](), dict.fromkeys(left, _BEFORE)
-    try:
-        while waiting or runs:
-            while waiting and len(runs) < at_once and _BEFORE not in runs.values():
-                number = waiting.popleft()
-                times[number] += 1
-                runs[begin(number)] = number
-            time.sleep(_LOOK_S)
-            for run, number in [(run, runs.pop(run.id)) for run in ended(runs)]:
-                if number != _BEFORE and (failure := failure_of(run)):
-                    waiting.append(_again(number, times[number], failure))
-            if budget.left() <= 0:
-                raise OutOfTime("the shards under way were asked to end, as the budget does")
-    finally:
-        for one in runs:
-            ask_to_end(one)
-
-
-def _again(number: int, times: int, failure: StageFailed) -> int:
-    """Let a shard have another turn for what may go well then; raises what may not, or did not time after time."""
-    if not isinstance(failure, MayPass) or times == _TIMES:
-        raise StageFailed(str(failure))
-    told.print(f"  {failure}; it is begun again", soft_wrap=True)
-    return number

@@ -90,18 +90,20 @@ def _done(stage: Stage, selection: Selection, budget: Budget) -> Status:
         return "deferred"
     with alone(stage, Path()):
         forced, is_stale = stage in selection.forced, bool(found.stale)
+        is_divided = stage.has_shards and has_shards(load(Path()))
         is_away = stage.needs == "gpu" and pool() is not None and row.decision is not Decision.CACHED
+        is_sent = is_away and not is_divided
         try:
-            if is_away:
+            if is_sent:
                 send(stage, budget, is_forced=forced, is_upstream_stale=is_stale)
-            elif stage.has_shards:
+            elif is_divided:
                 divide(stage, row.images, budget)
-            has_run = reproduce(stage.name, budget, is_forced=forced and not is_away, is_upstream_stale=is_stale)
+            has_run = reproduce(stage.name, budget, is_forced=forced and not is_sent, is_upstream_stale=is_stale)
         except OutOfTime:
             return "deferred"
         except GaveWay:
             return "gave way"
-        return "sent" if is_away else "ran" if has_run else "cached"
+        return "sent" if is_sent else "ran" if has_run else "cached"
 
 
 def _is_refused(*, accept_weak_teacher: bool) -> bool:

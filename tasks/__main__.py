@@ -3,6 +3,7 @@
 python -m tasks list
 python -m tasks run ingest
 python -m tasks shard embed --number 3 --of 100
+python -m tasks lacking embed
 python -m tasks params
 python -m tasks parent v3
 """
@@ -22,6 +23,7 @@ from dopsd.termination import heard
 from tasks import params, passing, runner, weak_teacher
 from tasks.devices.job import devices_for
 from tasks.environment import settle
+from tasks.folders import read_json
 from tasks.pipeline import PLACES, STAGES, stage
 from tasks.process import end_with_starter
 from tasks.stores.shard import Shard
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_table())
         elif asked.command == "params":
             print(json.dumps(params.resolved(params.load(root)), indent=2, ensure_ascii=False))
+        elif asked.command == "lacking":
+            print(json.dumps(runner.lacking(stage(asked.stage), root)))
         elif asked.command == "parent":
             name = params.load(root).register.model
             print(importlib.import_module("tasks.versions.registry").fetch(name, asked.version, root))
@@ -64,7 +68,7 @@ def _work(asked: argparse.Namespace, root: Path) -> None:
     """
     name, state = asked.stage, root / runner.RUNS / asked.stage
     is_shard = asked.command == "shard"
-    work = partial(runner.fill, shard=Shard(asked.number, asked.of)) if is_shard else runner.run
+    work = partial(runner.fill, shard=_shard(asked)) if is_shard else runner.run
     try:
         with heard(), devices_for(stage(name), params.load(root)):
             work(stage(name), root)
@@ -72,6 +76,11 @@ def _work(asked: argparse.Namespace, root: Path) -> None:
         passing.note(state, failure)
         raise
     passing.note(state, None)
+
+
+def _shard(asked: argparse.Namespace) -> Shard:
+    among = read_json(asked.among) if asked.among else None
+    return Shard(asked.number, asked.of, among and frozenset(key for keys in among.values() for key in keys))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     shard.add_argument("stage", choices=[row.name for row in STAGES if row.has_shards])
     shard.add_argument("--number", type=int, required=True, help="which part, from 1 on")
     shard.add_argument("--of", type=int, required=True, help="how many parts there are")
+    shard.add_argument("--among", type=Path, metavar="FILE", help="of these entries, as `lacking` prints them")
+    lacking = commands.add_parser("lacking", help="print which entries for single images a run of a stage would make")
+    lacking.add_argument("stage", choices=[row.name for row in STAGES if row.has_shards])
     parent = commands.add_parser("parent", help="fetch the adapter of a registered version, to train on from it")
     parent.add_argument("version", help="v3, or champion")
     return parser

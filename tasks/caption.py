@@ -38,9 +38,19 @@ def run(params: Params, room: Room) -> None:
 
 def fill(params: Params, room: Room, shard: Shard) -> None:
     """Let the model describe a shard of the images, for `run` to find; raises as `run` does."""
+    _described(_shelf(_silent(room), params, room), params, shard)
+
+
+def lacking(params: Params, room: Room) -> dict[str, list[str]]:
+    """Name the entries that `run` would make, by their kind."""
+    shelf = _shelf(_silent(room), params, room)
+    return {"captions": [shelf.keys[position] for position in shelf.missing()]}
+
+
+def _silent(room: Room) -> list[ImageRow]:
+    """List the images that no person wrote about."""
     images = rows.read(room.reads["images"] / "images.jsonl", ImageRow)
-    shelf = _shelf([image for image in images if not image.caption], params, room)
-    _described(shelf, params, shard)
+    return [image for image in images if not image.caption]
 
 
 def _by_model(images: Sequence[ImageRow], params: Params, room: Room) -> list[CaptionRow]:

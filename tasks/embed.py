@@ -56,6 +56,15 @@ def fill(params: Params, room: Room, shard: Shard) -> None:
     _encoded(_shelves(pairs, params, room, origin), pairs, params, shard)
 
 
+def lacking(params: Params, room: Room) -> dict[str, list[str]]:
+    """Name the entries that `run` would make, by their kind."""
+    pairs, found = dataset(room, params.embed), dict[str, list[str]]()
+    origin = Origin.of(params, room.reads, room.state.parent, running())
+    for name, shelf in _shelves(pairs, params, room, origin).items():
+        found.setdefault(shelf_of(name), []).extend(shelf.keys[position] for position in shelf.missing())
+    return found
+
+
 def _encoded(shelves: _Shelves, pairs: Sequence[Pair], params: Params, shard: Shard) -> set[int]:
     """Have a shard of all entries there; gives the positions of the pairs for which some were made."""
     computed = set[int]()

@@ -36,7 +36,8 @@ class Stage:
     `params` are the keys of params.yaml that it may look at, `reads` and `writes` are names in `PLACES`. A stage that
     is not `is_cached` acts on the world outside (the registry), so that no cache may stand in for it. One that
     `goes_on` keeps what it has done when it is asked to end, and begins there the next time. One that `has_shards`
-    works image by image, and its `fill(params, room, shard)` makes a part of that ahead, and writes nothing else.
+    works image by image: its `lacking(params, room)` names what it would make for them, and its `fill(params, room,
+    shard)` makes a part of that ahead, and writes nothing else.
     """
 
     name: str

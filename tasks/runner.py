@@ -63,8 +63,21 @@ def fill(stage: Stage, root: Path, shard: Shard) -> None:
     """Make a shard of what `stage` keeps for each image, and write nothing else: a run of it then finds that."""
     with at_work(root):
         params = load(root)
-        room = Room(_reads(stage, params, root), {}, root / RUNS / stage.name)
-        importlib.import_module(stage.module).fill(params, room, shard)
+        importlib.import_module(stage.module).fill(params, _reading_room(stage, params, root), shard)
+
+
+def lacking(stage: Stage, root: Path) -> dict[str, list[str]]:
+    """Name the entries, by their kind, that `stage` would make if it ran now."""
+    with at_work(root):
+        params = load(root)
+        found: dict[str, list[str]] = importlib.import_module(stage.module).lacking(
+            params, _reading_room(stage, params, root)
+        )
+        return found
+
+
+def _reading_room(stage: Stage, params: Params, root: Path) -> Room:
+    return Room(_reads(stage, params, root), {}, root / RUNS / stage.name)
 
 
 @contextmanager

@@ -36,7 +36,14 @@ def answers(page: str) -> bool:
 
 
 def asked(api: str, path: str, **said: Any) -> Any:
-    """Ask a Prefect server."""
+    """Ask a Prefect server, again while it is too busy to answer; so whoever creates something names it by a key."""
     page = Request(f"{api}/{path}", json.dumps(said).encode(), {"Content-Type": "application/json"})
-    with urlopen(page, timeout=60) as answer:
-        return json.loads(answer.read() or "null")
+    end = time.monotonic() + 400
+    while True:
+        try:
+            with urlopen(page, timeout=60) as answer:
+                return json.loads(answer.read() or "null")
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)

@@ -65,7 +65,7 @@ def send_outcome(name: str, root: Path) -> None:
         known = known_stages(repo)[name]
         _push(known.get_used_objs(), repo)
         key = _get_stage_hash(known)
-        notes, remote = Path(repo.stage_cache._get_cache_dir(key)), _remote(repo, "md5-dos2unix")
+        notes, remote = Path(repo.stage_cache._get_cache_dir(key)), remote_of(repo, "md5-dos2unix")
         last = max(notes.iterdir(), key=lambda path: path.stat().st_mtime)
         there = remote.fs.join(remote.path, "runs", key[:2], key)
         before = remote.fs.find(there) if remote.fs.exists(there) else []
@@ -78,7 +78,7 @@ def send_outcome(name: str, root: Path) -> None:
 def bring_outcome(name: str, root: Path) -> bool:
     """Take the outcome of a run of the same inputs from the remote into the cache; tells whether all of it is there."""
     with Repo(str(root)) as repo:
-        mine, remote = _as_it_is(name, repo), _remote(repo, "md5-dos2unix")
+        mine, remote = _as_it_is(name, repo), remote_of(repo, "md5-dos2unix")
         key, notes = _get_stage_hash(mine), repo.stage_cache
         there = remote.fs.join(remote.path, "runs", key[:2], key)
         for path in remote.fs.find(there) if remote.fs.exists(there) else []:
@@ -107,7 +107,7 @@ def _made(reads: Mapping[str, str], repo: Repo) -> Iterable[Any]:
 
 
 def _push(used: Mapping[Any, Iterable[HashInfo]], repo: Repo) -> None:
-    _remote(repo, "md5")
+    remote_of(repo, "md5")
     for objects in used.values():
         if failed := repo.cloud.push(objects).failed:
             raise ConnectionError(f"DVC's remote did not take {len(failed)} objects: `dvc push` says more")
@@ -119,7 +119,8 @@ def _pull(used: Mapping[Any, Iterable[HashInfo]], repo: Repo) -> None:
             raise ConnectionError(f"DVC's remote did not give {len(failed)} objects: `dvc pull` says more")
 
 
-def _remote(repo: Repo, hash_name: str) -> Any:
+def remote_of(repo: Repo, hash_name: str) -> Any:
+    """Reach DVC's remote: its objects by "md5", all of it by "md5-dos2unix"; raises ValueError where there is none."""
     try:
         return repo.cloud.get_remote_odb(hash_name=hash_name)
     except NoRemoteError as error:

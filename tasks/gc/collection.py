@@ -19,7 +19,7 @@ from tasks.gc.keeping import Keeping
 from tasks.gc.leftovers import leftovers
 from tasks.gc.objects import objects
 from tasks.gc.piece import Piece, vanish
-from tasks.gc.remotes import remote_objects, take_away
+from tasks.gc.remotes import parcels, remote_objects, take_away
 from tasks.gc.roots import Roots, roots
 from tasks.gc.weights import forget, weights
 from tasks.runner import nobody_at_work
@@ -41,6 +41,7 @@ def plan(root: Path, keeping: Keeping) -> list[Piece]:
             *weights(found),
             *objects(repo, found),
             *remote_objects(repo, found, keeping.remotes),
+            *parcels(repo, found, keeping.remotes),
             *entries(root, found),
             *leftovers(root, found),
         ]
@@ -84,7 +85,7 @@ def _remove(piece: Piece, root: Path, repo: Repo) -> None:
             give_up(project, version, piece.why, root)
         case "weights":
             forget(Path(piece.name))
-        case "remote object":
+        case "remote object" | "parcel":
             take_away(repo, piece)
         case "worktree":
             sweep(root)

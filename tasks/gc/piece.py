@@ -13,8 +13,9 @@ from typing import Literal
 from tasks.folders import staged_name
 
 Kind = Literal[
-    "version", "weights", "run", "run cache", "object", "remote object", "entry", "checkpoint", "parent", "worktree"
-]
+    "version", "weights", "run", "run cache", "object", "remote object", "parcel", "entry", "checkpoint", "parent",
+    "worktree",
+]  # fmt: skip
 """In the order in which they go: what refers to others before what it refers to."""
 
 
@@ -22,8 +23,8 @@ Kind = Literal[
 class Piece:
     """Two pieces are the same one if kind and name are; `size` is in bytes.
 
-    `name` is a path, for a version the project's name and its own: "dopsd v3", for an object in a remote the name of
-    that and the digest.
+    `name` is a path, for a version the project's name and its own: "dopsd v3", for what lies in a remote the name of
+    that and a digest or a path.
     """
 
     kind: Kind

@@ -1,4 +1,4 @@
-"""DVC's remotes that a person names: the objects there that nothing known here asks for.
+"""DVC's remotes that a person names: the objects there that nothing known here asks for, and parcels left behind.
 
 >>> list(remote_objects(repo, roots, ["storage"]))
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from dvc.repo import Repo
 
+from tasks.errands.parcel import left
 from tasks.gc.objects import lists_first, needed
 from tasks.gc.piece import Piece
 from tasks.gc.roots import Roots
@@ -41,8 +42,23 @@ def remote_objects(repo: Repo, roots: Roots, names: Sequence[str]) -> Iterator[P
                 yield Piece("remote object", f"{name} {digest}", store.fs.size(path), _WHY)
 
 
+def parcels(repo: Repo, roots: Roots, names: Sequence[str]) -> Iterator[Piece]:
+    """List what shards sent and nobody took."""
+    for name in names:
+        store = repo.cloud.get_remote_odb(name, hash_name="md5-dos2unix")
+        for path in left(store):
+            if store.fs.modified(path).timestamp() < roots.recent:
+                yield Piece("parcel", f"{name} {path}", store.fs.size(path), "the run that waited for it is gone")
+
+
 def take_away(repo: Repo, piece: Piece) -> None:
-    """Remove an object from the remote that it lies in; one that is gone is no mistake."""
+    """Remove an object or a parcel from the remote that it lies in; one that is gone is no mistake."""
+    if piece.kind == "parcel":
+        name, _, path = piece.name.partition(" ")
+        fs = repo.cloud.get_remote_odb(name).fs
+        if fs.exists(path):
+            fs.remove(path)
+        return
     name, _, digest = piece.name.rpartition(" ")
     store = repo.cloud.get_remote_odb(name)
     if store.exists(digest):

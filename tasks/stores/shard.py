@@ -5,6 +5,7 @@
 Which part an entry belongs to follows from its key: so it stays there whatever else is added, made or deleted.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 _DIGITS = 16
@@ -12,10 +13,11 @@ _DIGITS = 16
 
 @dataclass(frozen=True)
 class Shard:
-    """The part `number`, from 1 on, of so many."""
+    """The part `number`, from 1 on, of so many; of the entries with the keys `among`, or of all."""
 
     number: int
     of: int
+    among: Collection[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a part that there is not."""
@@ -28,7 +30,8 @@ class Shard:
 
     def holds(self, key: str) -> bool:
         """Tell whether the entry of `key` is part of it; keys are digests, so parts are of about one size."""
-        return int(key[:_DIGITS], 16) % self.of == self.number - 1
+        is_ours = int(key[:_DIGITS], 16) % self.of == self.number - 1
+        return is_ours and (self.among is None or key in self.among)
 
 
 WHOLE = Shard(1, 1)

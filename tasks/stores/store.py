@@ -19,6 +19,8 @@ from pathlib import Path
 
 from tasks.folders import sha256_of_json, write_bytes
 
+OF_WORDS = ("student", "plain")
+"""Kinds of entries that are made from captions alone."""
 _DIGEST = 64  # hex digits, then a blank and the id of a picture, or nothing
 _LONGEST = 256
 _ABANDONED_S = 3600
@@ -49,11 +51,10 @@ class Store:
             entry = path.read_bytes()
         except FileNotFoundError:
             return None
-        line, _, data = entry.partition(b"\n")
-        if line == _seal(key, data, line[_DIGEST + 1 :]):
-            return data
-        self.damaged.append(path)
-        return None
+        data = _opened(key, entry)
+        if data is None:
+            self.damaged.append(path)
+        return data
 
     def missing(self, keys: Sequence[str]) -> list[int]:
         """Say at which positions of `keys` there is no whole entry, equal keys once."""
@@ -79,11 +80,16 @@ class Store:
         """
         write_bytes(self.path(key), _seal(key, data, of.encode()) + b"\n" + data, is_durable=False)
 
+    def take(self, key: str, entry: bytes) -> None:
+        """Keep an entry as another store holds it, but no damaged one."""
+        if _opened(key, entry) is not None:
+            write_bytes(self.path(key), entry, is_durable=False)
+
     def entries_of(self, pictures: Collection[str]) -> Iterator[Path]:
         """Find the entries of pictures, by id; and those from before that was noted, which may be of any picture."""
         for path in sorted(self.folder.glob("??/*")):
             with path.open("rb") as file:
-                of = file.readline(_LONGEST)[_DIGEST + 1 :].strip().decode("ascii", "replace")
+                of = picture_of(file.readline(_LONGEST))
             if not of or of in pictures:
                 yield path
 
@@ -98,6 +104,17 @@ class Store:
 def opened(runs: Path, kind: str) -> Store:
     """Open the store of one kind of entries; `runs` is the workspace's folder of what survives a run."""
     return Store(runs / "store" / kind)
+
+
+def picture_of(entry: bytes) -> str:
+    """Read from the first line of an entry of which picture it is; empty where that was not noted."""
+    return entry.partition(b"\n")[0][_DIGEST + 1 : _LONGEST].strip().decode("ascii", "replace")
+
+
+def _opened(key: str, entry: bytes) -> bytes | None:
+    """Give what was written, or None where that is not what was sealed."""
+    line, _, data = entry.partition(b"\n")
+    return data if line == _seal(key, data, line[_DIGEST + 1 :]) else None
 
 
 def _seal(key: str, data: bytes, of: bytes) -> bytes:

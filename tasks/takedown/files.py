@@ -10,14 +10,12 @@ from pathlib import Path
 from tasks.folders import sha256_of_bytes, sha256_of_file
 from tasks.images.picture import Unusable
 from tasks.images.source import ARCHIVES, files_of, paths
-from tasks.stores.store import opened
+from tasks.stores.store import OF_WORDS, opened
 from tasks.takedown.trace import Trace
 from tasks.takedown.wanted import Wanted
 
 CAPTION_SUFFIX = ".txt"
 _MOST_BYTES = 1 << 31
-_OF_WORDS = ("student", "plain")
-"""Stores whose entries are made from captions alone."""
 
 
 def among_people(place: str, folder: Path, wanted: Wanted) -> Iterator[Trace]:
@@ -55,7 +53,7 @@ def among_outputs(place: str, folder: Path, wanted: Wanted) -> Iterator[Trace]:
 def among_entries(runs: Path, wanted: Wanted) -> Iterator[Trace]:
     """Look through the stores of single images; an entry that does not say which picture it is of goes, too."""
     for folder in sorted((runs / "store").glob("*")):
-        if folder.name not in _OF_WORDS:
+        if folder.name not in OF_WORDS:
             yield from (_file("stores", path) for path in opened(runs, folder.name).entries_of(wanted.ids))
 
 

@@ -6,6 +6,7 @@ A list of files names what was made of it; a grid shows it where the stage that 
 a lock, a version's commit or the run-cache remembers is followed, so that folders of no version are found, too.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -17,6 +18,7 @@ from dvc.repo import Repo
 from dvc.stage.cache import StageCache
 
 from tasks.ancestry.records import Record
+from tasks.errands.parcel import left, pictures
 from tasks.git import said_if_it_can
 from tasks.pipeline import PLACES
 from tasks.takedown.trace import Trace
@@ -44,12 +46,25 @@ def objects(root: Path, wanted: Wanted, known: Mapping[str, Record]) -> list[Tra
         runs = Path(StageCache(repo).cache_dir)
         for stage in _remembered(root, runs, known):
             found |= _grids(stage, hit, lists)
-        return [
+        kept = [
             Trace(place, f"{digest} ({name})", digest, partial(store.delete, digest))
             for place, store in stores.items()
             for digest, name in sorted(found.items())
             if store.exists(digest)
         ]
+        return kept + [trace for name in repo.config["remote"] for trace in _parcels(name, repo, wanted)]
+
+
+def _parcels(name: str, repo: Repo, wanted: Wanted) -> Iterator[Trace]:
+    """Look into what is on its way between machines, or was left there."""
+    store = repo.cloud.get_remote_odb(name, hash_name="md5-dos2unix")
+    for path in left(store):
+        with store.fs.open(path, "rb") as file:
+            may_show_it = path.endswith(".tar") and pictures(file) & {*wanted.ids, ""}
+        if may_show_it:
+            with store.fs.open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            yield Trace(f"DVC remote {name}", path, digest, partial(store.fs.remove, path))
 
 
 def _lists(store: Any) -> Iterator[tuple[str, Files]]:

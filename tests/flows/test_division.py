@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,15 +12,16 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Crashed, Failed
 
-from flows import deployed, division
+from flows import deployed, division, working_off
 from flows.budget import Budget, OutOfTime
 from flows.provision import make_pools
-from flows.reproduction import StageFailed
+from flows.reproduction import MayPass, StageFailed
 from tasks.errands.errand import Errand
 from tasks.params import Params, parse
 from tasks.pipeline import stage
 from tasks.planning.count import Count
 from tasks.planning.installation import POOL
+from tasks.stores.shard import Shard
 from tests.fake_workspace import PARAMS
 
 NAMED = Errand("caption", "", "c0ffee", "params", {"data/images": "abc.dir"}, {"packages": {}, "numerics": {}}, "here")
@@ -44,7 +46,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Errand:
     said = replace(NAMED, key=uuid4().hex)
     monkeypatch.setattr(division, "errand", lambda *_, **__: said)
     monkeypatch.setattr(division, "load", lambda _: params())
-    monkeypatch.setattr(division, "_LOOK_S", 0)
+    monkeypatch.setattr(working_off, "_LOOK_S", 0)
     return said
 
 
@@ -57,7 +59,7 @@ def played(
     server: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, how: Callable[[FlowRun], Any] = lambda run: Completed()
 ) -> list[tuple[int, int]]:
     """Let one run end at each look, the one that was begun last; gives its number, and how many were under way."""
-    looked, told = division.ended, list[tuple[int, int]]()
+    looked, told = working_off.ended, list[tuple[int, int]]()
 
     def look(waited_for: Collection[UUID]) -> list[FlowRun]:
         run = server.read_flow_run(list(waited_for)[-1])
@@ -65,7 +67,7 @@ def played(
         server.set_flow_run_state(run.id, how(run), force=True)
         return looked(waited_for)
 
-    monkeypatch.setattr(division, "ended", look)
+    monkeypatch.setattr(working_off, "ended", look)
     return told
 
 
@@ -127,7 +129,7 @@ def test_a_mistake_ends_all_of_it(server: SyncPrefectClient, asked: Errand, monk
 def test_what_a_run_left_that_died_ends_before_anything_else_begins(
     server: SyncPrefectClient, asked: Errand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    division._begun(asked, "dopsd", 9, 7)
+    division._begun(asked, "dopsd", 9, {"store": "runs/store"}, 7)
     told = played(server, monkeypatch, lambda run: Crashed() if run.parameters["of"] == 9 else Completed())
     divided(missing=15)
     assert (told[0], sorted(number for number, _ in told[1:])) == ((7, 1), [1, 2])
@@ -147,5 +149,55 @@ def test_a_run_that_keeps_a_worker_from_its_own_shards_is_refused(monkeypatch: p
     with pytest.raises(ValueError, match=r"machine\.images_per_shard .* `work_pool: \{name: cpu\}`"):
         deployed.refuse_to_wait_for_itself(params())
     deployed.refuse_to_wait_for_itself(parse(PARAMS))
+
+
+@pytest.fixture
+def away(asked: Errand, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What lacks here, where stages are sent to machines that share no disk; whatever comes is taken off."""
+    lacks = {"latents": [f"{number:064x}" for number in range(45)], "teacher": ["0" * 64]}
     monkeypatch.setenv(POOL, "cuda")
-    deployed.refuse_to_wait_for_itself(params())
+    monkeypatch.setattr(division.baggage, "send", lambda *_: None)
+    monkeypatch.setattr(division.parcel, "ask", lambda lacking, _: f"{len(lacking['latents'])} latents")
+    monkeypatch.setattr(division.parcel, "forget", lambda name, _: lacks.setdefault("forgotten", []).append(name))
+    monkeypatch.setattr(division.parcel, "unpack", lambda name, shard, _: lacks["latents"].clear())
+    monkeypatch.setattr(division, "_lacking", lambda _: {} if not lacks["latents"] else dict(lacks))
+    return lacks
+
+
+def test_machines_without_a_shared_disk_are_told_what_lacks_and_send_it(
+    server: SyncPrefectClient, asked: Errand, away: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = played(server, monkeypatch)
+    divided(missing=1)  # the plan counts what this machine has; what is asked for is what it lacks
+    assert sorted(number for number, _ in told) == [1, 2, 3, 4, 5]
+    (first, *_) = runs(server, asked)
+    assert (first.parameters["parcel"], "store" in first.parameters) == ("45 latents", False)
+    assert away["forgotten"] == ["45 latents"]
+    told.clear()
+    divided(missing=1)
+    assert told == []
+
+
+def test_a_parcel_that_does_not_come_is_made_again(
+    server: SyncPrefectClient, asked: Errand, away: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, fails = played(server, monkeypatch), [ConnectionError("cut short")]
+
+    def unpack(_: str, shard: Shard, __: Path) -> None:
+        if shard.number == 2 and fails:
+            raise fails.pop()
+        away["latents"].clear()
+
+    monkeypatch.setattr(division.parcel, "unpack", unpack)
+    divided()
+    assert sorted(number for number, _ in told) == [1, 2, 2, 3, 4, 5]
+
+
+def test_what_never_came_is_told_before_this_machine_makes_it(
+    server: SyncPrefectClient, asked: Errand, away: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(server, monkeypatch)
+    monkeypatch.setattr(division.parcel, "unpack", lambda *_: None)
+    with pytest.raises(MayPass, match="not all that the shards of caption sent came here"):
+        divided()
+    assert away["forgotten"] == ["45 latents"]

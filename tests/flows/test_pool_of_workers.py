@@ -155,8 +155,9 @@ def test_twenty_runs_on_two_devices_never_share_one_and_the_urgent_have_their_tu
     made.typed("toy", "prefect", "work-pool", "pause", "gpu")
     (deployment,) = made.ask("deployments/filter", deployments={"name": {"any_": ["toy"]}})
     wanted = random.Random(0).sample([ranks[number % 3] for number in range(20)], 20)
-    for rank in wanted:
-        made.ask(f"deployments/{deployment['id']}/create_flow_run", name=rank, work_queue_name=rank)
+    for number, rank in enumerate(wanted):
+        said = {"name": rank, "work_queue_name": rank, "idempotency_key": str(number)}
+        made.ask(f"deployments/{deployment['id']}/create_flow_run", **said)
     made.typed("toy", "prefect", "work-pool", "resume", "gpu")
     until(lambda: len(pool.ended("toy")) == len(wanted), WHILE_S)
     assert pool.ended("toy") == ["Completed"] * len(wanted)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -82,7 +83,9 @@ class Box:
         """Start a run by hand; gives its id."""
         (deployment,) = self.ask("deployments/filter")
         said = {"asked_by": asked_by, "seconds": seconds}
-        return str(self.ask(f"deployments/{deployment['id']}/create_flow_run", parameters=said)["id"])
+        once = str(uuid4())
+        path = f"deployments/{deployment['id']}/create_flow_run"
+        return str(self.ask(path, parameters=said, idempotency_key=once)["id"])
 
     def state(self, run: str) -> str:
         (found,) = self.ask("flow_runs/filter", flow_runs={"id": {"any_": [run]}})

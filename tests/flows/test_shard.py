@@ -14,6 +14,7 @@ from flows import shard as shards
 from flows.errand import PASSING
 from tasks import passing
 from tasks.errands.errand import Errand
+from tasks.folders import read_json
 from tasks.params import parse
 from tests.fake_workspace import PARAMS
 
@@ -30,7 +31,9 @@ def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
 
     @contextmanager
     def child(command: Sequence[str], _: object) -> Iterator[Any]:
-        assert command[-6:] == ["shard", "embed", "--number", "3", "--of", "100"]
+        assert command[4:10] == ["shard", "embed", "--number", "3", "--of", "100"]
+        if "--among" in command:
+            assert read_json(Path(command[-1])) == {"embed": ["1", "2", "3"]}
         end = ends.pop(0)
         if isinstance(end, int):
             yield SimpleNamespace(wait=lambda: end)
@@ -43,9 +46,24 @@ def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
     assert ends == []
 
 
-def ended(store: str = "runs/store") -> tuple[str, str]:
-    state = shards.shard.fn(ASKED, 3, 100, str(Path(store).resolve()))
+def ended(store: str = "runs/store", **others: str) -> tuple[str, str]:
+    state = shards.shard.fn(ASKED, 3, 100, **({"store": str(Path(store).resolve())} | others))
     return str(state.name), str(state.message)
+
+
+def test_what_lacks_on_another_machine_is_made_and_sent_there(
+    processes: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(shards, "wanted", lambda name, _: {"latents": [f"{name[-1]}", "2"], "teacher": ["3"]})
+    monkeypatch.setattr(shards, "send", lambda name, shard, _: sent.append((name, str(shard))))
+    processes += [0]
+    assert ended("elsewhere", parcel="parcel-1")[0] == "Completed"
+    assert sent == [("parcel-1", "shard 3 of 100")]
+    monkeypatch.setattr(shards, "send", lambda *_: Path("/no/such/remote").read_bytes())
+    processes += [0]
+    name, message = ended("elsewhere", parcel="parcel-1")
+    assert (name, "was not sent: [Errno 2]" in message) == (PASSING, True)
 
 
 def test_a_shard_that_gives_its_device_away_has_another_turn(processes: list[Any]) -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from dopsd.trained import FILE
 from flows.cli import app
 from tasks.ancestry.records import Record, records
+from tasks.errands import parcel
 from tasks.gc import collection
 from tasks.gc.collection import apply, plan
 from tasks.gc.keeping import Keeping, going
@@ -26,7 +27,8 @@ from tasks.params import load
 from tasks.planning.fingerprint import running
 from tasks.stores.entries import Origin, caption_keys
 from tasks.stores.readings import keys, readings
-from tasks.stores.store import opened
+from tasks.stores.shard import WHOLE
+from tasks.stores.store import key_of, opened
 from tasks.tracking import connect
 from tasks.triggers.events import Arrived, Fired, line
 from tasks.versions import ledger, promotion, registry
@@ -173,6 +175,17 @@ def test_a_remote_is_looked_into_when_it_is_named_and_then_holds_all_that_stays(
     shutil.rmtree(root / ".dvc/cache")
     assert plan(root, named) == []
     assert audit(root, "dopsd", is_strict=True) == []
+
+
+def test_what_shards_sent_and_nobody_took_goes_from_a_remote_that_is_named(root: Path, storage: Path) -> None:
+    opened(root / "runs", "latents").write(key_of({"a": 1}), b"sent")
+    parcel.send(parcel.ask({"latents": [key_of({"a": 1})]}, root), WHOLE, root)
+    named = replace(ALL_STAY, remotes=("storage",))
+    left = [piece for piece in plan(root, named) if piece.kind == "parcel"]
+    assert "parcel" not in kinds(plan(root, replace(named, recent=timedelta(hours=1))))
+    assert {Path(piece.name.removeprefix("storage ")) for piece in left} == set(files(storage / "parcels"))
+    apply(root, named, left)
+    assert list(files(storage / "parcels")) == []
 
 
 def test_nothing_of_a_remote_goes_where_nobody_knows_what_it_holds(root: Path, storage: Path) -> None:

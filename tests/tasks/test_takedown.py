@@ -14,10 +14,12 @@ from PIL import Image
 from dopsd.gate import Decision, Verdict
 from tasks import runner
 from tasks.ancestry.records import records
+from tasks.errands import parcel
 from tasks.folders import read_json, read_rows, write_json, write_rows
 from tasks.git import said
 from tasks.params import load
 from tasks.pipeline import stage
+from tasks.stores.shard import WHOLE
 from tasks.stores.store import key_of, opened
 from tasks.takedown.apply import apply
 from tasks.takedown.plan import Plan, plan
@@ -90,6 +92,8 @@ def made(root: Path) -> None:
     registered(root)
     project.change("train.parent", "v2")  # what the next run would train on from
     opened(root / "runs", "latents").write(key_of({"from": "before"}), b"nobody knows of which picture")
+    for row in read_rows(root / "data/images/images.jsonl"):  # a shard a picture was sent, and nobody took it in
+        parcel.send(parcel.ask({"latents": [key_of({"latents": row["id"]})]}, root), WHOLE, root)
     (root / "runs/triggers/new/batches/1").mkdir(parents=True)
     copy = io.BytesIO()
     photo(2).resize((64, 64)).save(copy, "JPEG")
@@ -165,6 +169,12 @@ def test_before_it_every_place_is_named(story: Story) -> None:
 def test_what_processes_that_died_left_is_finished_by_the_next(story: Story) -> None:
     assert story.after.is_clean, story.after
     assert story.after.wanted.name == story.before.wanted.name  # by the receipt: its file is gone
+
+
+def test_what_is_on_its_way_between_machines_is_looked_into(story: Story) -> None:
+    (sent,) = (trace for trace in story.before.traces if "/parcels/" in trace.name)
+    assert not Path(sent.name).exists()
+    assert len(list(Path(sent.name).parents[1].glob("*/*.tar"))) == 1  # of three; the second takedown took another
 
 
 def test_other_pictures_are_left(story: Story) -> None:
