@@ -106,7 +106,7 @@ def sources(params: Params, root: Path) -> None:
     """Check what comes from outside the pipeline; raises FileNotFoundError naming what is missing and the mend."""
     for place in PLACES:
         if producer(place) is None and not (root / located(place, params)).exists():
-            raise FileNotFoundError(f"there is no {located(place, params)}: {_mend(place, params.train.parent)}")
+            raise FileNotFoundError(f"there is no {located(place, params)}: {_mend(place, params)}")
 
 
 def located(place: str, params: Params) -> Path:
@@ -132,25 +132,32 @@ def _reads(stage: Stage, params: Params, root: Path) -> Mapping[str, Path]:
         reads["parent"] = root / RUNS / "parents" / parent
     for place, path in reads.items():
         if not path.exists():
-            raise FileNotFoundError(f"{stage.name} needs {path}: {_mend(place, parent)}")
+            raise FileNotFoundError(f"{stage.name} needs {path}: {_mend(place, params)}")
     return reads
 
 
-def _mend(place: str, parent: str) -> str:
+def _mend(place: str, params: Params) -> str:
     """Say how a missing place comes about."""
     if place == "parent":
-        return f"fetch it from the registry with `python -m tasks parent {parent}`"
+        return f"fetch it from the registry with `python -m tasks parent {params.train.parent}`"
     if producer(place):
         return "run the earlier stages with `dopsd run`"
     if place == "blocked":
         return "put it back with `git checkout blocked.jsonl`; one with an empty line blocks nothing"
     key = PLACES[place][2:-1]
     if place == "source":
-        return f"put your images there, or their folder into {PARAMS_FILE} as {key}"
+        return _to_a_folder(params.ingest.source, key)
     if place in ("novel", "retention"):
         return f"write one prompt a line there, or put the right file into {PARAMS_FILE} as {key}"
     fetch = "`hf download OWNER/NAME --local-dir FOLDER` fetches one"
     return f"put a model's folder there ({fetch}), or the right folder into {PARAMS_FILE} as {key}"
+
+
+def _to_a_folder(source: str, key: str) -> str:
+    """Say how images come where stages read them."""
+    if "://" in source:
+        return f"bring them into a folder with `dvc import-url {source} photos`, and name that folder as {key}"
+    return f"put your images there, or their folder into {PARAMS_FILE} as {key}"
 
 
 def _writes(stage: Stage, staged: Path) -> Mapping[str, Path]:

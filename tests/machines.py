@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ import yaml
 from flows.machine import Machine
 from tasks.pipeline import STAGES
 from tests.fake_workspace import LEARN, TRACK, FakeWorkspace
-from tests.repository import committed, git
+from tests.repository import IGNORED, git
 from tests.served import answers, asked, free_port, until
 
 ROOT = Path(__file__).parents[1]
@@ -88,9 +88,9 @@ class Machines:
 
 
 @contextmanager
-def machines(top: Path) -> Iterator[Machines]:
-    """Lend two servers and three clones, with the deployments made and no worker."""
-    _lay_out(top)
+def machines(top: Path, lay_out: Callable[[Path], None] | None = None) -> Iterator[Machines]:
+    """Lend two servers and three clones, with the deployments made and no worker; `lay_out` makes other clones."""
+    (lay_out or _lay_out)(top)
     servers = Machine(int(free_port()), int(free_port()), 0)
     said = {
         "HOME": str(top),
@@ -121,6 +121,19 @@ def lose_power(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def cloned(seed: Path, top: Path) -> None:
+    """Commit a folder, and clone it for each machine; DVC's remote is a folder, too."""
+    (seed / ".dvc").mkdir(exist_ok=True)
+    said = f"[core]\n    analytics = false\n    remote = storage\n['remote \"storage\"']\n    url = {top / 'remote'}\n"
+    (seed / ".dvc/config").write_text(said)
+    git(seed, "init", "--quiet")
+    git(seed, "add", ".")
+    git(seed, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--message", "one")
+    git(top, "clone", "--quiet", "--bare", seed.name, "git")
+    for name in _CLONES:
+        git(top, "clone", "--quiet", "git", name)
+
+
 def _lay_out(top: Path) -> None:
     """Make a repository with this code, and clones of it; photos lie where the run is planned, models everywhere."""
     seed = FakeWorkspace.at(top / "seed")
@@ -130,12 +143,9 @@ def _lay_out(top: Path) -> None:
         seed.code(name, TRACK)
     seed.write("code/tasks/train.py", f"{(seed.root / 'code/tasks/train.py').read_text()}# {LEARN!r}\n")
     seed.write("prefect.yaml", yaml.safe_dump(_deployments()))
-    committed(seed)
-    seed.edit(".dvc/config", "url = storage", f"url = {top / 'remote'}")
-    git(seed.root, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--all", "--amend", "-m", "one")
-    git(top, "clone", "--quiet", "--bare", "seed", "git")
+    seed.write(".gitignore", "\n".join(IGNORED) + "\n")
+    cloned(seed.root, top)
     for name in _CLONES:
-        git(top, "clone", "--quiet", "git", name)
         shutil.copytree(seed.root / "models", top / name / "models")
     shutil.copytree(seed.root / "photos", top / "undisturbed/photos")
     shutil.move(seed.root / "photos", top / "cpu/photos")

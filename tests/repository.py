@@ -9,14 +9,14 @@ from pathlib import Path
 from tests.fake_workspace import FakeWorkspace
 
 _CONFIG = "[core]\n    analytics = false\n    remote = storage\n['remote \"storage\"']\n    url = storage\n"
-_IGNORED = ["data/", "runs/", "mlflow.db*", "mlruns/", "ran.txt", "models/", "photos", ".dvc/*", "!.dvc/config"]
+IGNORED = ["data/", "runs/", "mlflow.db*", "mlruns/", "ran.txt", "models/", "photos", ".dvc/*", "!.dvc/config"]
 _SOMEBODY = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
 
 
 def committed(workspace: FakeWorkspace, top: Path | None = None) -> FakeWorkspace:
     """Make the first commit at `top`, of all but models, photos and what runs make; no identity stays behind."""
     workspace.write(".dvc/config", _CONFIG)
-    workspace.write(".gitignore", "\n".join(_IGNORED) + "\n")
+    workspace.write(".gitignore", "\n".join(IGNORED) + "\n")
     git(top or workspace.root, "init", "--quiet")
     git(top or workspace.root, "add", ".")
     git(top or workspace.root, *_SOMEBODY, "commit", "--quiet", "-m", "one")

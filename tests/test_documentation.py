@@ -7,6 +7,7 @@ import pytest
 
 _ROOT = Path(__file__).parent.parent
 _TYPED_BY_A_TEST = {
+    "datasets.md": "tests/tasks/test_imported.py",
     "incremental.md": "tests/flows/test_continual_tuning.py",
     "lineage.md": "tests/flows/test_lineage_commands.py",
     "operations.md": "tests/flows/test_serving.py",

@@ -11,19 +11,17 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from flows import service
 from flows.machine import Machine
 from flows.serving import SERVICES
 from flows.storage import ARTIFACTS, LOOKS, PREFECT_DATABASE, TRACKING, complaint, refuse_unreachable
-from tests import postgresql
+from tests import buckets, postgresql
 from tests.postgresql import PASSWORD, Databases
 from tests.served import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 FLOW = '''
 from pathlib import Path
 from prefect import flow
@@ -39,22 +37,16 @@ DEPLOYMENT = "deployments: [{name: toy, entrypoint: 'toy.py:toy', work_pool: {na
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    served = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    served.start()
-    yield "http://{}:{}".format(*served.get_host_and_port())
-    served.stop()
+    with buckets.server() as address:
+        yield address
 
 
 @pytest.fixture
-def bucket(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+def bucket(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """Make an empty bucket; gives a question: which keys are in it?"""
-    alone = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": s3}
-    for name, value in {**CREDENTIALS, **alone, "AWS_MAX_ATTEMPTS": "1"}.items():
-        monkeypatch.setenv(name, value)
+    buckets.reach(s3, monkeypatch, tmp_path)
     bucket = boto3.resource("s3").create_bucket(Bucket="bucket")
-    yield lambda: sorted(row.key for row in bucket.objects.all())
-    bucket.objects.all().delete()
-    bucket.delete()
+    return lambda: sorted(row.key for row in bucket.objects.all())
 
 
 def test_settings_that_are_wrong_are_told_with_the_mend_and_without_the_password(

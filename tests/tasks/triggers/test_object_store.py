@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 
 from tasks.triggers.events import Arrived, Refused, Withdrawn
@@ -15,10 +13,10 @@ from tasks.triggers.sources import catalogue
 from tasks.triggers.sources.folder import Folder
 from tasks.triggers.sources.object_store import ObjectStore
 from tasks.triggers.sources.source import Changed, Unreachable
+from tests import buckets
 from tests.watched import Place, packed, png
 
 INBOX = "s3://bucket/team/inbox"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 class Bucket:
@@ -42,20 +40,15 @@ def forget_clients() -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    served = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    served.start()
-    forget_clients()
-    yield "http://{}:{}".format(*served.get_host_and_port())
-    forget_clients()
-    served.stop()
+    with buckets.server() as address:
+        forget_clients()
+        yield address
+        forget_clients()
 
 
 @pytest.fixture
 def bucket(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
-    alone = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}
-    for name, value in {**CREDENTIALS, **alone, "AWS_ENDPOINT_URL": server}.items():
-        monkeypatch.setenv(name, value)
-    urlopen(Request(f"{server}/moto-api/reset", method="POST")).close()
+    buckets.reach(server, monkeypatch, tmp_path)
     return Bucket()
 
 
@@ -144,7 +137,7 @@ def test_a_store_that_refuses_or_is_not_there_is_told_and_what_was_noted_stays(
             watch.turn(place.now())
         assert len(watch.journal.state.waiting) == 1
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    for name in CREDENTIALS:
+    for name in buckets.CREDENTIALS:
         monkeypatch.delenv(name)
     forget_clients()
     with pytest.raises(Unreachable, match="Unable to locate credentials"):
