@@ -16,7 +16,7 @@ from PIL.Image import Image
 from torch import Tensor
 from transformers import AutoTokenizer, Qwen3Model
 
-from dopsd.batching import ROWS
+from dopsd.families.autoencoding import decoded, encoded
 from dopsd.families.flux2_klein_reading import Reading
 from dopsd.family import Context, TeacherContext
 from dopsd.placement import CPU, Placement
@@ -59,28 +59,18 @@ class Flux2KleinEncoder:
 
         Raises ValueError for mixed sizes or for sides that are no multiple of `size_multiple`.
         """
-        sizes, multiple = {image.size for image in images}, self.size_multiple
-        if len(sizes) != 1 or any(side % multiple for side in images[0].size):
-            raise ValueError(f"pictures of {sorted(sizes)} px: give one size, its sides multiples of {multiple} px")
-        vae, processor = self._pipeline.vae, self._pipeline.image_processor
         chance: Any = None  # no generator: the mode of the posterior is taken
-        rows = []
-        for start in range(0, len(images), ROWS):
-            seen = processor.preprocess(list(images[start : start + ROWS])).to(vae.device, vae.dtype)
-            rows.append(self._pipeline._encode_vae_image(seen, chance))
-        return torch.cat(rows).float().cpu()
+        encode = self._pipeline._encode_vae_image
+        return encoded(self._pipeline, self.size_multiple, images, lambda seen: encode(seen, chance))
 
     @torch.no_grad()
     def pictures(self, latents: Tensor) -> list[Image]:
         """Decode latents (n, 4 c, h / 2, w / 2) as the pipeline does at its end."""
-        vae, pictures = self._pipeline.vae, list[Image]()
+        vae = self._pipeline.vae
         mean, variance = (kept.view(1, -1, 1, 1) for kept in (vae.bn.running_mean, vae.bn.running_var))
-        for some in latents.split(ROWS):
-            patches = some.to(vae.device, vae.dtype) * torch.sqrt(variance + vae.config.batch_norm_eps) + mean
-            decoded = vae.decode(Flux2KleinPipeline._unpatchify_latents(patches), return_dict=False)[0]
-            drawn: Any = self._pipeline.image_processor.postprocess(decoded, output_type="pil")
-            pictures += drawn
-        return pictures
+        spread = torch.sqrt(variance + vae.config.batch_norm_eps)
+        unpatchify = Flux2KleinPipeline._unpatchify_latents
+        return decoded(self._pipeline, latents, lambda some: unpatchify(some * spread + mean))
 
 
 def load_encoder(

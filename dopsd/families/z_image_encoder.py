@@ -16,7 +16,8 @@ from PIL.Image import Image
 from torch import Tensor
 from transformers import AutoTokenizer, Qwen3Model
 
-from dopsd.batching import ROWS, rows_alike
+from dopsd.batching import rows_alike
+from dopsd.families.autoencoding import decoded, encoded
 from dopsd.family import Context, TeacherContext
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, load_network
@@ -72,26 +73,20 @@ class ZImageEncoder:
 
         Raises ValueError for mixed sizes or for sides that are no multiple of `size_multiple`.
         """
-        sizes, multiple = {image.size for image in images}, self.size_multiple
-        if len(sizes) != 1 or any(side % multiple for side in images[0].size):
-            raise ValueError(f"pictures of {sorted(sizes)} px: give one size, its sides multiples of {multiple} px")
-        vae, processor = self._pipeline.vae, self._pipeline.image_processor
-        rows = []
-        for start in range(0, len(images), ROWS):
-            seen = processor.preprocess(list(images[start : start + ROWS])).to(vae.device, vae.dtype)
-            rows.append((vae.encode(seen).latent_dist.mode() - vae.config.shift_factor) * vae.config.scaling_factor)
-        return torch.cat(rows).float().cpu()
+        vae = self._pipeline.vae
+        shift, scale = vae.config.shift_factor, vae.config.scaling_factor
+        return encoded(
+            self._pipeline,
+            self.size_multiple,
+            images,
+            lambda seen: (vae.encode(seen).latent_dist.mode() - shift) * scale,
+        )
 
     @torch.no_grad()
     def pictures(self, latents: Tensor) -> list[Image]:
         """Decode latents (n, c, h, w) as the pipeline does at its end."""
-        vae, pictures = self._pipeline.vae, list[Image]()
-        for some in latents.split(ROWS):
-            seen = some.to(vae.device, vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
-            decoded = vae.decode(seen, return_dict=False)[0]
-            drawn: Any = self._pipeline.image_processor.postprocess(decoded, output_type="pil")
-            pictures += drawn
-        return pictures
+        config = self._pipeline.vae.config
+        return decoded(self._pipeline, latents, lambda some: some / config.scaling_factor + config.shift_factor)
 
     def _length(self, caption: str) -> int:
         ids = self._pipeline.tokenizer.apply_chat_template(

@@ -5,40 +5,20 @@
 Unlike FID it has no bias at any count, which is why it may fall a little below 0; what it has is spread.
 """
 
-import warnings
-from collections.abc import Sequence
-
-from PIL.Image import Image
 from torch import Tensor
 
-from dopsd.metrics.eyes import Eyes, name
-
-ENOUGH = 64
-"""Pictures a set below which the spread hides all but collapse."""
+from dopsd.metrics.clouds import CloudDistance
 
 
-class KernelDistance:
-    """Unbiased squared MMD with the cubic polynomial kernel, in the feature space of `eyes`."""
+class KernelDistance(CloudDistance):
+    """Unbiased squared MMD with the cubic polynomial kernel; below 64 pictures spread hides all but collapse."""
 
-    def __init__(self, eyes: Eyes, metric: str = "kid") -> None:
-        """Take a feature extractor, and the name of what is measured with it."""
-        self.name = name(metric, eyes)
-        self.eyes = eyes
-
-    def distance(self, images: Sequence[Image], reference: Sequence[Image]) -> float:
-        """Measure one set against another, all pictures at once; warns where there are few."""
-        self.warn_of_few(min(len(images), len(reference)))
-        return self.between(self.eyes.features(images), self.eyes.features(reference))
+    metric, enough = "kid", 64
+    few = "mostly chance: give at least 64"
 
     def between(self, ours: Tensor, theirs: Tensor) -> float:
         """Measure two clouds of features, shapes (n, width) and (m, width)."""
         return mmd(ours, theirs)
-
-    def warn_of_few(self, count: int) -> None:
-        """Warn where `count` pictures a set are too few for the number to stand by itself."""
-        if count < ENOUGH:
-            said = f"{self.name} of {count} pictures is mostly chance: give at least {ENOUGH}"
-            warnings.warn(said, stacklevel=2)
 
 
 def mmd(ours: Tensor, theirs: Tensor) -> float:
