@@ -23,6 +23,8 @@ from tasks.comparison.counts import read_counts
 from tasks.comparison.question import Question, Table
 from tasks.params import Params, load, of_family
 
+TABLES = "lora,cost,curves,teachers,referee,full"
+"""The tables of the paper."""
 RATES, STOPS = "5e-5,1e-4,2e-4,4e-4", "10,20,40,80"
 _SECOND_STAGE = (
     "Evaluations that distilling sft-parent's model again takes, PREPARED,FORWARD,BACKWARD: a row of the table `cost`."
@@ -32,7 +34,9 @@ Name = TypeVar("Name", bound=str)
 
 def compare(
     out: Annotated[Path, typer.Option(help="Where the report and all cells go; what is finished there stays.")],
-    tables: Annotated[str, typer.Option(help=f"Some of {', '.join(get_args(Table))}.")] = "lora,cost",
+    tables: Annotated[
+        str, typer.Option(help=f"Some of {', '.join(get_args(Table))}; `variants` goes with --vary.")
+    ] = TABLES,
     methods: Annotated[str, typer.Option(help=f"Some of {', '.join(get_args(Method))}.")] = "dopsd,sft",
     number: Annotated[int, typer.Option("--concepts", min=1, help="How many concepts are in the tables.")] = 10,
     seeds: Annotated[int, typer.Option(min=1, help="How many trainings a concept and method.")] = 3,

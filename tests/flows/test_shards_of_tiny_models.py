@@ -34,7 +34,7 @@ def test_what_another_machine_makes_in_shards_is_what_one_machine_makes(tmp_path
         made.typed("cpu", "python", "-m", "flows.cli", "run", "--until", "embed", DOPSD_POOL="cpu")
         shards = made.ask("flow_runs/filter", deployments={"name": {"any_": ["shard"]}})
         assert {run["state_name"] for run in shards} == {"Completed"}
-        assert len(shards) == 2 + 5  # four images want a caption, ten want to be embedded
+        assert len(shards) == 3 + 6  # five images want a caption, twelve want to be embedded
         made.typed("undisturbed", "dvc", "repro", "embed")
     locks = [read_yaml(tmp_path / name / "dvc.lock")["stages"] for name in ("cpu", "undisturbed")]
     for stage in ("caption", "embed"):
