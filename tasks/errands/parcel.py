@@ -64,10 +64,10 @@ def unpack(name: str, shard: Shard, root: Path) -> None:
 
     Raises ConnectionError where it does not come, or not whole.
     """
-    asked = {kind: frozenset(keys) for kind, keys in wanted(name, root).items()}
     with _folder(name, root) as (fs, folder):
         path = _path(fs, folder, shard)
         try:
+            asked = {kind: frozenset(keys) for kind, keys in wanted(name, root).items()}
             with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as parcel:
                 for kind, entry, data in _entries(parcel):
                     if entry in asked.get(kind, ()):

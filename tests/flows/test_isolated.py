@@ -111,7 +111,7 @@ def _killed_in_training(root: Path, begun: Path) -> int:
 
 def _worker(home: Path) -> str:
     """Spell what a worker's process does with our deployment: its pull steps, then the flow."""
-    deployment, _ = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    deployment, *_ = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     pull = [{name: {**inputs, "home": str(home)} for name, inputs in step.items()} for step in deployment["pull"]]
     return (
         "import asyncio, json, os\n"

@@ -145,7 +145,7 @@ def environment(root: Path) -> dict[str, str]:
 def test_what_the_page_on_operations_tells_to_type_holds_whatever_is_killed(box: Box) -> None:
     lines = [line.strip().split("  #")[0].strip() for line in PAGE.read_text().splitlines() if line.startswith("    ")]
     commands = [line for line in lines if line.startswith(("dopsd", "tar", "dvc"))]
-    assert len(commands) == 15
+    assert len(commands) == 16
     done = set[str]()
     for command in commands:
         if command.startswith("dopsd trigger watch"):
