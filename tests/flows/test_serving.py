@@ -145,8 +145,8 @@ def environment(root: Path) -> dict[str, str]:
 @pytest.mark.slow
 def test_what_the_page_on_operations_tells_to_type_holds_whatever_is_killed(box: Box) -> None:
     lines = [line.strip().split("  #")[0].strip() for line in PAGE.read_text().splitlines() if line.startswith("    ")]
-    commands = [line for line in lines if line.startswith(("dopsd", "tar", "dvc"))]
-    assert len(commands) == 16
+    commands = [line for line in lines if line.startswith(("dopsd", "tar", "dvc", "mlflow"))]
+    assert len(commands) == 20
     done = set[str]()
     for command in commands:
         if command.startswith("dopsd trigger watch"):
@@ -164,6 +164,7 @@ def test_what_the_page_on_operations_tells_to_type_holds_whatever_is_killed(box:
             assert box.state(lost) == "CRASHED"
             until(partial(box.is_completed, box.start("after", 0)))
         done.add(command)
+    assert box.typed("dopsd down")[0] == 0
     assert box.living() == set()
     assert "nothing runs here" in box.typed("dopsd down")[1]
     assert box.typed("dopsd status")[0] == 1
