@@ -23,7 +23,7 @@ from tasks.comparison.counts import read_counts
 from tasks.comparison.question import Question, Table
 from tasks.params import Params, load, of_family
 
-TABLES = "lora,cost,curves,teachers,referee,full"
+TABLES = ",".join(name for name in get_args(Table) if name != "variants")
 """The tables of the paper."""
 RATES, STOPS = "5e-5,1e-4,2e-4,4e-4", "10,20,40,80"
 _SECOND_STAGE = (

@@ -66,7 +66,7 @@ def divide(stage: Stage, images: Count | None, budget: Budget) -> None:
     if pool() is not None:
         _divide_among_machines(stage, size, budget)
     elif images.computed > size:
-        _have_made(stage, math.ceil(images.computed / size), budget, store=store_of(Path()))
+        _have_made(_asked(stage), math.ceil(images.computed / size), budget, store=store_of(Path()))
 
 
 def _divide_among_machines(stage: Stage, size: int, budget: Budget) -> None:
@@ -74,14 +74,14 @@ def _divide_among_machines(stage: Stage, size: int, budget: Budget) -> None:
     root, lacking = Path(), _lacking(stage)
     if not lacking:
         return
-    of = math.ceil(max(len(keys) for keys in lacking.values()) / size)
+    asked, of = _asked(stage), math.ceil(max(len(keys) for keys in lacking.values()) / size)
     try:
         baggage.send(stage.name, root)
         name = parcel.ask(lacking, root)
     except OSError as failure:
         raise MayPass(f"DVC's remote: {failure}") from failure
     try:
-        _have_made(stage, of, budget, partial(_arrived, name, of), parcel=name)
+        _have_made(asked, of, budget, partial(_arrived, name, of), parcel=name)
     finally:
         with suppress(OSError):  # what stays there, `dopsd gc apply --remote` removes
             parcel.forget(name, root)
@@ -89,11 +89,15 @@ def _divide_among_machines(stage: Stage, size: int, budget: Budget) -> None:
         raise MayPass(f"not all that the shards of {stage.name} sent came here")
 
 
-def _have_made(stage: Stage, of: int, budget: Budget, *arrived: Arrived, **where: str) -> None:
+def _asked(stage: Stage) -> Errand:
+    return errand(stage, Path(), is_forced=False, is_upstream_stale=False)
+
+
+def _have_made(asked: Errand, of: int, budget: Budget, *arrived: Arrived, **where: str) -> None:
     """Have every shard made; those that an earlier run left under way end before, as nobody knows how that divided."""
-    params, asked = load(Path()), errand(stage, Path(), is_forced=False, is_upstream_stale=False)
+    params = load(Path())
     at_once = params.machine.shards_at_once
-    told.print(f"  {stage.name}: {of} shards, {at_once} at a time")
+    told.print(f"  {asked.stage}: {of} shards, {at_once} at a time")
     begin = partial(_begun, asked, params.register.model, of, where)
     work_off(of, at_once, begin, under_way(_tag(asked)), budget, *arrived)
 

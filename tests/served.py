@@ -19,11 +19,12 @@ def free_port() -> str:
 
 
 def until(is_so: Callable[[], object], within_s: float = 400.0) -> None:
-    """Wait, and fail where it never is."""
-    end = time.monotonic() + within_s
+    """Wait, and fail where it never is; look often at first, and less often at what takes minutes."""
+    end, pause = time.monotonic() + within_s, 0.01
     while not is_so():
         assert time.monotonic() < end
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.5)
 
 
 def answers(page: str) -> bool:
