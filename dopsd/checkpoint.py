@@ -1,4 +1,4 @@
-"""Everything needed to go on as if never stopped: student, teacher, moments and position, a file a state.
+"""Everything needed to go on as if never stopped: student, teacher, moments and position; `state` is how it is kept.
 
 >>> checkpoint = Checkpoint(Path("runs/train"), identity(training, run, examples.digest))
 >>> standing = checkpoint.restore_(roles, optimizer)  # Standing(position=0) where this run has not been here before
@@ -7,9 +7,9 @@ There is no random state to keep of any process, and no cursor: noise, order and
 step.
 """
 
-import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +21,13 @@ from dopsd import ranks
 from dopsd.recipe import Training
 from dopsd.roles import Roles
 from dopsd.run import Identity
+from dopsd.sharding import is_sharded, own, rows
 from dopsd.standing import Standing
-from dopsd.tensor_file import read, read_notes, write
+from dopsd.state import MEND, Damaged, keep, read, read_notes, remove
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-_MEND = "delete it to train from the start"
+_STATE = re.compile(r"(after-\d{8})(\.safetensors)?")
 _log = logging.getLogger(__name__)
-
-
-class Damaged(ValueError):
-    """A state that cannot be read whole: cut short, or not what was written."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +47,10 @@ class Checkpoint:
         return self.state / self.identity.digest[:16]
 
     def standing(self, most: int | None = None) -> Standing:
-        """Tell where the newest state of at most `most` iterations stands, as the first file says that can be read."""
-        for path in self._newest_first(most):
-            with suppress(ValueError):  # restoring tells of damage
-                return Standing.read(read_notes(path, mend=_MEND))
+        """Tell where the newest state of at most `most` iterations stands, as the first says that can be read."""
+        for place in self._newest_first(most):
+            with suppress(Damaged):  # restoring tells of damage
+                return Standing.read(read_notes(place))
         return Standing()
 
     def begin_(self, roles: Roles, optimizer: torch.optim.AdamW, training: Training) -> Standing:
@@ -67,17 +64,16 @@ class Checkpoint:
         """Add the state that `standing` tells of; a crash leaves it whole or not there, and the one before untouched.
 
         States of later iterations go, as do all but the last `kept` and the one that a guard would go back to. All
-        processes of a training have the same state, and the first writes it.
+        processes of a training come here.
         """
+        notes, is_divided = standing.notes() | {"identity": self.identity.said}, is_sharded(roles.student)
+        keep(self._path(standing.position), _tensors(roles, optimizer), notes, is_divided=is_divided)
         if ranks.rank():
             return
-        notes = standing.notes() | {"identity": self.identity.said, "world_size": str(ranks.world_size())}
-        tensors = _tensors(roles, optimizer)
-        write(tensors, self._path(standing.position), notes | {"digest": _digest(tensors, notes)})
         earlier = list(self._newest_first(standing.position))
-        spared = {*earlier[: self.kept], self._path(standing.good)}
-        for path in set(self.folder.glob("after-*")) - spared:  # what a kill left half written, too
-            path.unlink()
+        good = [place for place in earlier if _position(place) == standing.good]
+        for place in set(self.folder.glob("after-*")) - {*earlier[: self.kept], *good}:
+            remove(place)  # what a kill left half written, too
 
     def restore_(self, roles: Roles, optimizer: torch.optim.AdamW, most: int | None = None) -> Standing:
         """Put the newest whole state of at most `most` iterations back; tell where it stands, at 0 where there is none.
@@ -85,45 +81,62 @@ class Checkpoint:
         A damaged state is told on the log, and the one before serves. Raises ValueError with the reason where none is
         whole, or where one belongs to another run.
         """
+        divided = {key: rows(weight) for key, weight in roles.student.items()} if is_sharded(roles.student) else {}
         first: Damaged | None = None
-        for path in self._newest_first(most):
-            try:
-                return self._put_back_(path, roles, optimizer)
-            except Damaged as damage:
-                _log.warning("%s; the state before it is tried", damage)
-                first = first or damage
+        for place in self._newest_first(most):
+            found = _read(place, divided)
+            if isinstance(found, Damaged):
+                _log.warning("%s; the state before it is tried", found)
+                first = first or found
+            else:
+                return self._put_back_(place, *found, roles, optimizer)
         if first is not None:
             raise first
         return Standing()
 
-    def _put_back_(self, path: Path, roles: Roles, optimizer: torch.optim.AdamW) -> Standing:
-        try:
-            tensors, notes = read(path, mend=_MEND)
-        except ValueError as error:
-            raise Damaged(str(error)) from error
-        if notes.pop("digest", None) != _digest(tensors, notes):
-            raise Damaged(f"{path} is damaged (its digest differs): {_MEND}")
+    def _put_back_(
+        self, place: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str], roles: Roles,
+        optimizer: torch.optim.AdamW,
+    ) -> Standing:  # fmt: skip
         if differences := self.identity.differences(notes["identity"]):
-            raise ValueError(f"{path} belongs to another run ({'; '.join(differences)}): {_MEND}")
+            raise ValueError(f"{place} belongs to another run ({'; '.join(differences)}): {MEND}")
         if (before := notes.get("world_size", "1")) != (now := str(ranks.world_size())):
-            _log.warning("%s is of %s processes, %s go on: sums round otherwise from here on", path, before, now)
+            _log.warning("%s is of %s processes, %s go on: sums round otherwise from here on", place, before, now)
         _put_(tensors, roles, optimizer)
         return Standing.read(notes)
 
     def _path(self, position: int) -> Path:
-        return self.folder / f"after-{position:08d}.safetensors"
+        """Name the place of a state, but for the suffix that it may have."""
+        return self.folder / f"after-{position:08d}"
 
-    def _newest_first(self, most: int | None) -> Iterator[Path]:
-        paths = sorted(self.folder.glob("after-*.safetensors"), reverse=True)
-        return (path for path in paths if most is None or path <= self._path(most))
+    def _newest_first(self, most: int | None) -> list[Path]:
+        places = [place for place in self.folder.glob("after-*") if _STATE.fullmatch(place.name)]
+        return sorted((place for place in places if most is None or _position(place) <= most), reverse=True)
+
+
+def _position(place: Path) -> int:
+    return int(place.name.removeprefix("after-").removesuffix(".safetensors"))
+
+
+def _read(place: Path, divided: Mapping[str, range]) -> tuple[dict[str, Tensor], dict[str, str]] | Damaged:
+    """Read a state; what one process finds damaged none goes on from."""
+    found: tuple[dict[str, Tensor], dict[str, str]] | Damaged
+    try:
+        found = read(place, divided)
+    except Damaged as damage:
+        found = damage
+    if ranks.any_of(isinstance(found, Damaged)) and not isinstance(found, Damaged):
+        return Damaged(f"{place} is damaged, as another process says: {MEND}")
+    return found
 
 
 def _tensors(roles: Roles, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
-    tensors = {f"student/{key}": value.detach() for key, value in roles.student.items()}
-    tensors |= {f"teacher/{key}": value.detach() for key, value in roles.teacher.items()}
+    """Gather what this process has of everything that a step changes."""
+    tensors = {f"student/{key}": own(value) for key, value in roles.student.items()}
+    tensors |= {f"teacher/{key}": own(value) for key, value in roles.teacher.items()}
     for key, value in roles.student.items():
         if value in optimizer.state:  # a weight that no loss reaches has no moments
-            tensors |= {f"{name}/{key}": optimizer.state[value][name] for name in _MOMENTS}
+            tensors |= {f"{name}/{key}": own(optimizer.state[value][name]) for name in _MOMENTS}
     return tensors
 
 
@@ -131,24 +144,11 @@ def _tensors(roles: Roles, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
 def _put_(tensors: Mapping[str, Tensor], roles: Roles, optimizer: torch.optim.AdamW) -> None:
     for part, weights in (("student", roles.student), ("teacher", roles.teacher)):
         for key, value in weights.items():
-            value.copy_(tensors[f"{part}/{key}"])
+            own(value).copy_(tensors[f"{part}/{key}"])
     optimizer.state.clear()
     for key, value in roles.student.items():
         if f"step/{key}" in tensors:
-            optimizer.state[value] = {
-                name: tensors[f"{name}/{key}"].to("cpu" if name == "step" else value.device) for name in _MOMENTS
-            }
-
-
-def _digest(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(repr(sorted(notes.items())).encode())
-    for chunk in _bytes(tensors):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _bytes(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
-    for key in sorted(tensors):
-        value = tensors[key].detach().cpu().contiguous()
-        yield f"{key} {value.dtype} {tuple(value.shape)}".encode()
-        yield value.flatten().view(torch.uint8).numpy().data
+            moments = {name: torch.zeros_like(value) for name in _MOMENTS[1:]}  # divided as the weight is
+            for name, moment in moments.items():
+                own(moment).copy_(tensors[f"{name}/{key}"])
+            optimizer.state[value] = {"step": tensors[f"step/{key}"].cpu(), **moments}

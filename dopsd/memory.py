@@ -28,13 +28,14 @@ class Part:
 def lasting(training: Training, *, frozen_bytes: int, learning: int, resting_bytes: int = 0) -> list[Part]:
     """List what lasts, for so many numbers that learn beside so many bytes that do not, and so many that rest.
 
-    Of all weights, an EMA teacher lies where `ema_device` says, as do the weights of the beginning.
+    Of all weights, an EMA teacher lies where `ema_device` says, as do the weights of the beginning. Where they are
+    `sharded`, it is what each process has.
     """
     needs, is_full = objective(training.method)(training).needs, training.weights == "full"
     teacher = training.teacher if needs.teacher else "copy"
     is_away = is_full and training.ema_device == "cpu"
     has_beginning = is_full and (needs.base or teacher == "frozen")
-    one = _FP32 * learning
+    one = -(-_FP32 * learning // (training.processes if training.sharded else 1))
     parts = [
         Part("frozen weights", frozen_bytes),
         Part(f"frozen weights of the blocks, {training.base_storage}", resting_bytes, training.base_device == "cpu"),

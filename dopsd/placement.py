@@ -30,5 +30,8 @@ def fastest() -> Placement:
 
 
 def cradle(training: Training) -> Placement:
-    """Choose where the base of a training is loaded to: the `fastest`, or the host where its blocks are to rest."""
-    return replace(fastest(), device=CPU.device) if training.has_rest else fastest()
+    """Choose where the base of a training is loaded to: the `fastest`, or the host where parts of it go on from there.
+
+    That is where blocks are to rest, and where all weights are divided: no device has room for them.
+    """
+    return replace(fastest(), device=CPU.device) if training.has_rest or training.sharded else fastest()

@@ -46,11 +46,12 @@ def prepared(
     The network must be untrained; processes that train together share the work. Raises ValueError for a damaged file.
     """
     paths = {example.id: shelf.folder / f"{example.id}.safetensors" for example in examples}
-    for example in ranks.share(examples.rows):
-        if not paths[example.id].exists():
-            made = method.prepare(denoiser, roles, example, _seeds(example.id, shelf))
-            if made is not None:
-                write({"samples": made}, paths[example.id])
+    lacking = [example for example in examples if not paths[example.id].exists()]
+    ranks.wait()  # all have looked: now there may be more
+    for example in ranks.share(lacking):
+        made = method.prepare(denoiser, roles, example, _seeds(example.id, shelf))
+        if made is not None:
+            write({"samples": made}, paths[example.id])
     ranks.wait()
     return {name: read(path, mend=_MEND)[0]["samples"] for name, path in paths.items() if path.exists()}
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 _Item = TypeVar("_Item")
 
@@ -28,8 +29,12 @@ def world_size() -> int:
 
 
 def share(items: Sequence[_Item]) -> Sequence[_Item]:
-    """Give this process its part of some work: every item is somebody's."""
-    return items[rank() :: world_size()]
+    """Give this process its part of some work: every item is somebody's, and all get equally many.
+
+    Who would have one less gets one of the first again: processes that share a network's weights walk it together.
+    """
+    rounds = -(-len(items) // world_size())
+    return [items[number % len(items)] for number in range(rank(), rounds * world_size(), world_size())]
 
 
 def wait() -> None:
@@ -40,12 +45,12 @@ def wait() -> None:
 
 def any_of(flag: bool) -> bool:  # noqa: FBT001 (the one thing it is about)
     """Tell whether any process says so; all get the same answer."""
-    return _sums([float(flag)]) != [0.0]
+    return sums([float(flag)]) != [0.0]
 
 
 def agreed(values: Mapping[str, float]) -> dict[str, float]:
     """Give the mean of what the processes measured, so that all decide alike by it; keys are the same everywhere."""
-    return {key: total / world_size() for key, total in zip(values, _sums(values.values()), strict=True)}
+    return {key: total / world_size() for key, total in zip(values, sums(values.values()), strict=True)}
 
 
 def add_up_(
@@ -53,23 +58,25 @@ def add_up_(
 ) -> tuple[float, dict[str, float]]:
     """Add up the gradients of all processes in place, once an iteration; give the sums of their losses and gaps.
 
-    A weight that no process reached stays without a gradient, as it does where there is one process.
+    A weight that no process reached stays without a gradient, as it does where there is one process. Gradients of
+    weights that are divided among the processes were added up as they were walked back to.
     """
     if world_size() == 1:
         return loss, dict(gaps)
-    reached = _sums(float(weight.grad is not None) for weight in weights.values())
+    whole = [weight for weight in weights.values() if not isinstance(weight, DTensor)]
+    reached = sums(float(weight.grad is not None) for weight in whole)
     under_way = []
-    for weight, reaches in zip(weights.values(), reached, strict=True):
+    for weight, reaches in zip(whole, reached, strict=True):
         if reaches:
             weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
             under_way.append(dist.all_reduce(weight.grad, async_op=True))
-    total, *parts = _sums([loss, *gaps.values()])
+    total, *parts = sums([loss, *gaps.values()])
     for message in under_way:
         message.wait()
     return total, dict(zip(gaps, parts, strict=True))
 
 
-def _sums(values: Iterable[float]) -> list[float]:
+def sums(values: Iterable[float]) -> list[float]:
     """Add numbers up over the processes; all get the same sums."""
     own = list(values)
     if world_size() == 1 or not own:

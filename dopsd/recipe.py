@@ -44,7 +44,8 @@ class Training:
     pictures, fixed states). `prior_weight` is DreamBooth's; the `pso_` keys have the values of PSO's scripts.
 
     In what pieces, which changes how sums round and nothing else: `processes`, each with a GPU of its own, share a
-    batch of `batch_size`, and each walks its rows back in `accumulate` parts. For the way back all is kept, or some is
+    batch of `batch_size`, and each walks its rows back in `accumulate` parts. `sharded` divides among them, too, all
+    weights where all learn, with gradients, moments and teacher. For the way back all is kept, or some is
     made again, as `checkpointing` says. The frozen weights of the blocks lie on `base_device`, beside the network or on
     the CPU, and come to it one by one. `compile` lets torch compile the blocks, which rounds otherwise.
 
@@ -83,6 +84,7 @@ class Training:
     targets: tuple[str, ...] = ()
     processes: int = 1
     accumulate: int = 1
+    sharded: bool = False
     checkpointing: Checkpointing = "none"
     base_device: Literal["network", "cpu"] = "network"
     base_storage: Literal["whole", "int8"] = "whole"
@@ -130,6 +132,10 @@ class Training:
             raise ValueError(f"{said}: with weights: full nothing is frozen; leave them out, or train a lora")
         if self.has_rest and self.checkpointing == "none":
             raise ValueError(f"{said}: nothing is saved while all is kept for the way back; set checkpointing to full")
+        if self.sharded and self.weights != "full":
+            raise ValueError(f"sharded divides what learns, and a {self.weights} is small: set weights to full")
+        if self.sharded and self.compile:
+            raise ValueError("sharded gathers weights amid what compile makes one piece: leave one of the two out")
         if self.compile and self.checkpointing == "selective":
             raise ValueError("compile leaves none of the operations that selective checkpointing keeps: set it to full")
 
@@ -153,7 +159,7 @@ def decisive(said: Mapping[str, Any]) -> dict[str, Any]:
     guard = () if said.get("stop_early") else ("stop_early", "stop_after")
     parts = () if said.get("accumulate", 1) > 1 else ("accumulate",)
     whole = ("base_storage",) if said.get("base_storage") == "whole" else ()
-    memory = ("processes", "checkpointing", "base_device", "compile")
+    memory = ("processes", "sharded", "checkpointing", "base_device", "compile")
     idle = ("checkpoints_kept", "sample_every", *memory, *guard, *parts, *whole)
     return {key: value for key, value in said.items() if key not in idle}
 

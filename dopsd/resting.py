@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
+from dopsd.blocks import blocks
 from dopsd.family import Network
 from dopsd.recipe import Training
 
@@ -45,8 +46,7 @@ def rest_(network: Network, training: Training, device: torch.device) -> None:
     """Lay the matrices of the repeated blocks of `network` to rest, if `training` says so; no LoRA is among them."""
     if not training.has_rest:
         return
-    blocks = (module for module in network.modules() if type(module).__name__ in network._repeated_blocks)
-    for name, layer in chain.from_iterable(block.named_modules() for block in blocks):
+    for name, layer in chain.from_iterable(block.named_modules() for block in blocks(network)):
         if isinstance(layer, nn.Linear) and "lora_" not in name:
             # "unsafe" leaves out a trial, which would make every weight whole once.
             register_parametrization(layer, "weight", Rest(training, layer.weight.dtype, device), unsafe=True)

@@ -31,6 +31,7 @@ from dopsd.resting import rest_, settle_
 from dopsd.roles import Roles
 from dopsd.run import Run, identity, precision
 from dopsd.schedule import ema_decay, learning_rate
+from dopsd.sharding import gathered, is_sharded
 from dopsd.termination import Terminated, postponed
 from dopsd.whole import attach_whole_
 
@@ -92,6 +93,8 @@ def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) 
     if standing.is_stopped(training):
         checkpoint.restore_(roles, optimizer, standing.good)
     accelerator.unwrap_model(denoiser.network, keep_fp32_wrapper=False)
+    if is_sharded(roles.student):
+        denoiser.network = gathered(denoiser.network)
 
 
 def _walked_back(terms: Iterable[Term], accelerator: Accelerator) -> tuple[float, dict[str, float]]:
@@ -123,7 +126,10 @@ def _roles(network: Network, training: Training, run: Run, needs: Needs) -> Role
     """Choose what learns, and who teaches; a method without a teacher pays for none."""
     teacher = training.teacher if needs.teacher else "copy"
     if training.weights == "full":
-        return attach_whole_(network, teacher=teacher, ema_device=training.ema_device, has_base=needs.base)
+        is_divided = training.sharded and ranks.world_size() > 1
+        return attach_whole_(
+            network, teacher=teacher, ema_device=training.ema_device, has_base=needs.base, is_divided=is_divided
+        )
     targets = training.targets or run.family.lora_targets
     shape = Shape(targets, training.rank, training.alpha, is_dora=training.weights == "dora")
     if run.parent is None:

@@ -4,6 +4,7 @@
 >>> save_whole(denoiser.network, Path("data/adapter"))  # a transformer that a fresh pipeline can take
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dopsd import ranks
 from dopsd.family import Network
 from dopsd.pretrained import load_network
 from dopsd.recipe import Teacher
+from dopsd.sharding import exchanged, is_sharded, own, shard_
 from dopsd.tensor_file import settle_
 from dopsd.trained import FOLDER
 
@@ -23,7 +26,8 @@ from dopsd.trained import FOLDER
 class WholeRoles:
     """One network whose parts are sets of weights: fp32 masters that learn, an fp32 EMA of them, those it began with.
 
-    `teacher` and `base` are empty where nobody asks for them: each is as large as the network.
+    `teacher` and `base` are empty where nobody asks for them: each is as large as the network. Where the masters are
+    divided among processes, each has its own rows of all of them.
     """
 
     network: Network
@@ -49,25 +53,34 @@ class WholeRoles:
     def follow_(self, decay: float) -> None:
         """Move the teacher towards the student in fp32, where the teacher lies."""
         for key, weight in self.teacher.items():
-            weight.lerp_(self.student[key].to(weight.device), 1 - decay)
+            weight.lerp_(own(self.student[key]).to(weight.device), 1 - decay)
 
     @torch.no_grad()
     def distance(self) -> float:
         """Measure how far the student is ahead of the EMA teacher, relative to its own length; 0 without one."""
         if not self.teacher:
             return 0.0
-        apart = [(self.student[key].to(weight.device) - weight).norm() for key, weight in self.teacher.items()]
-        length = [weight.norm() for weight in self.student.values()]
-        return (torch.stack(apart).norm().cpu() / torch.stack(length).norm().cpu()).item()
+        apart = [(own(self.student[key]).to(weight.device) - weight).norm() for key, weight in self.teacher.items()]
+        length = [own(weight).norm() for weight in self.student.values()]
+        squares = [torch.stack(norms).norm().square().item() for norms in (apart, length)]
+        ahead, whole = ranks.sums(squares) if is_sharded(self.student) else squares
+        return math.sqrt(ahead / whole)
 
 
-def attach_whole_(network: Network, *, teacher: Teacher, ema_device: str, has_base: bool) -> WholeRoles:
+def attach_whole_(
+    network: Network, *, teacher: Teacher, ema_device: str, has_base: bool, is_divided: bool = False
+) -> WholeRoles:
     """Turn `network` into fp32 masters that learn, and give out the parts.
 
     `ema_device` is "network" (beside it) or "cpu" (its memory is saved, the way there and back takes time);
-    `has_base` keeps the weights of the beginning, for a "frozen" teacher they are kept anyway.
+    `has_base` keeps the weights of the beginning, for a "frozen" teacher they are kept anyway. `is_divided` divides all
+    of it among the processes.
     """
-    network.float().requires_grad_(requires_grad=True)
+    network.requires_grad_(requires_grad=True)
+    if is_divided:
+        shard_(network)
+    else:
+        network.float()
     student = dict(network.named_parameters())
     place = torch.device("cpu") if ema_device == "cpu" else next(iter(student.values())).device
     ema = _copied(student, place) if teacher == "ema" else {}
@@ -114,15 +127,19 @@ def transplant_(network: Network, *, began: Network, onto: Network) -> None:
 @contextmanager
 def _lent(student: Mapping[str, nn.Parameter], others: Mapping[str, Tensor]) -> Iterator[None]:
     """Let the parameters hold the values of `others`; the student's own are set aside, and come back untouched."""
-    own = {key: student[key].data for key in others}
+    if is_sharded(student):
+        with exchanged(student, others):
+            yield
+        return
+    before = {key: student[key].data for key in others}
     for key, weight in others.items():
         student[key].data = weight.to(student[key].device)
     try:
         yield
     finally:
-        for key, weight in own.items():
+        for key, weight in before.items():
             student[key].data = weight
 
 
 def _copied(student: Mapping[str, nn.Parameter], place: torch.device) -> dict[str, Tensor]:
-    return {key: weight.detach().to(place, copy=True) for key, weight in student.items()}
+    return {key: own(weight).to(place, copy=True) for key, weight in student.items()}

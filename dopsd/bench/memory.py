@@ -19,6 +19,7 @@ from dopsd.bench.imagined import Imagined
 from dopsd.bench.live import Memory
 from dopsd.bench.models import Model, SizeName, like, model
 from dopsd.bench.train import Question
+from dopsd.blocks import blocks
 from dopsd.checkpointing import checkpoint_
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
@@ -48,7 +49,20 @@ def explained(about: Model, size: SizeName, examples: Examples, training: Traini
     back = walked(about.denoiser(network), roles, examples, training)
     # A whole teacher on the host comes to the device while it speaks; its graph is never there at the same time.
     lent = max((part.num_bytes for part in parts if part.is_on_host and training.weights == "full"), default=0)
-    return [*parts, Part(f"for a step and its way back, {len(examples)} at a time", max(back, lent))]
+    step = Part(f"for a step and its way back, {len(examples)} at a time", max(back, lent))
+    return [*parts, *gathered(network, training), step]
+
+
+def gathered(network: Network, training: Training) -> list[Part]:
+    """Say what FSDP2 gathers at a time of weights that are divided: what is in no block, a block, and the next.
+
+    On the way back there are the gradients of the first two besides, until they are added up.
+    """
+    if not training.sharded or training.processes == 1:
+        return []
+    sizes = [sum(weight.numel() for weight in block.parameters()) for block in blocks(network)]
+    outside = sum(weight.numel() for weight in network.parameters()) - sum(sizes)
+    return [Part("weights and gradients of blocks, gathered", 4 * (2 * outside + 3 * max(sizes)))]
 
 
 def of_base(base: Path, name: str, training: Training, *, entries: Path, side_px: int) -> list[Part]:

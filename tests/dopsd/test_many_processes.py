@@ -1,19 +1,15 @@
 """A batch that processes share, or that is walked back in parts, teaches what it teaches one process at once."""
 
 import csv
-import multiprocessing
 import os
 import signal
-import socket
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from dopsd import companions, ranks
@@ -30,6 +26,7 @@ from dopsd.run import Run
 from dopsd.trained import FILE
 from dopsd.training import Record, train
 from dopsd.tuning import main
+from tests.processes import FORK, among
 
 TINY = Training(
     rank=4, alpha=4, iterations=4, batch_size=4, learning_rate=1e-3, precision="fp32", checkpoint_every=2,
@@ -37,9 +34,6 @@ TINY = Training(
 )  # fmt: skip
 CLOSE = {"rel": 1e-4}
 """Sums of fp32 numbers in another order differ by some 1e-7 of their size; Adam divides by their roots."""
-
-
-FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture(autouse=True)
@@ -65,27 +59,6 @@ def trained(models: Any, examples: Examples, training: Training, run: Run, ended
             os.kill(os.getpid(), signal.SIGTERM)
     save_adapter(denoiser.network, folder, run.family.pipeline)
     return records
-
-
-def among(count: int, work: Callable[..., object], *about: object) -> list[int | None]:
-    """Let so many processes do the same, as torchrun would start them; give how they ended."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meeting = {"WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free.getsockname()[1]}
-
-    def begin(rank: int) -> None:
-        """Say to one of them who it is."""
-        AcceleratorState._reset_state(reset_partial_state=True)
-        said = meeting | {"RANK": rank, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": count}
-        os.environ |= {name: str(value) for name, value in said.items()}
-        work(*about)
-
-    children = [FORK.Process(target=begin, args=(rank,)) for rank in range(count)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    return [child.exitcode for child in children]
 
 
 def curve(run: Run, rank: int = 0) -> list[dict[str, float]]:
