@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import diffusers.utils.logging
 import torch
 from huggingface_hub.errors import GatedRepoError
 from safetensors import SafetensorError
 from transformers.utils import logging
 from transformers.utils.hub import cached_file, extract_commit_hash
 
+from dopsd.placement import Placement
 from dopsd.revision import of_folder
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -61,6 +63,20 @@ def load_network(kind: Any, model: str | Path, part: str = "", **options: Any) -
         where, named_ones = Path(model, part), ", ".join(missing[:3])
         raise ValueError(f"{where} lacks {len(missing)} weights of {kind.__name__} ({named_ones} ...): fetch it again")
     return network
+
+
+def load_placed(kind: Any, model: str | Path, part: str, placement: Placement) -> Any:
+    """Call `load_network` for a model of diffusers that is not to learn, straight to where `placement` says.
+
+    Numbers are turned into its format one tensor at a time, whatever the files hold; HF_ENABLE_PARALLEL_LOADING=1 has
+    diffusers read several files at once.
+    """
+    try:
+        network = load_network(kind, model, part, torch_dtype=placement.dtype, device_map=placement.device)
+    except NotImplementedError:  # a weight that no file holds can be put nowhere; on the way to nowhere it is named
+        load_network(kind, model, part, torch_dtype=placement.dtype)
+        raise
+    return network.eval().requires_grad_(False)
 
 
 def load_whole(kind: Any, model: str | Path) -> Any:
@@ -122,11 +138,12 @@ def _located(model: str | Path) -> _Source:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep the bars of transformers off the screen: the stages draw their own."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    """Keep the bars of both libraries off the screen: the stages draw their own."""
+    shown = [library for library in (diffusers.utils.logging, logging) if library.is_progress_bar_enabled()]
+    for library in shown:
+        library.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
-            logging.enable_progress_bar()
+        for library in shown:
+            library.enable_progress_bar()

@@ -11,4 +11,5 @@ app = typer.Typer(help="Measure how fast things are here, and in how much memory
 app.command()(benchmark.train)
 app.command()(benchmark.embed)
 app.command()(benchmark.sample)
+app.command()(benchmark.start)
 app.command()(bench_incremental.incremental)

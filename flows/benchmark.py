@@ -20,6 +20,8 @@ Size = Annotated[str, typer.Option(help="full (wants a GPU) or tiny.")]
 Batch = Annotated[str, typer.Option(help="Batch sizes, such as 1,4.")]
 Side = Annotated[int, typer.Option(help="Side of the picture in pixels.")]
 Steps = Annotated[int, typer.Option(min=1, help="Steps that the model is deployed with.")]
+Rank = Annotated[int, typer.Option(min=1)]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of train.")]
 Times = Annotated[int, typer.Option(min=1, help="How many times it is timed.")]
 
 
@@ -30,9 +32,9 @@ def train(
     batch: Batch = "1",
     side: Side = 1024,
     num_steps: Steps = 4,
-    rank: Annotated[int, typer.Option(min=1)] = 64,
+    rank: Rank = 64,
     iterations: Times = 5,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of train.")] = None,
+    settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Time iterations of training: seconds and operations a sample, their share of the peak, and memory."""
@@ -60,6 +62,16 @@ def sample(
     with mistakes_told():
         said = {"family": family, "size": size, "methods": (), "side_px": side, "num_steps": num_steps}
         _tell("sample", batch, said | {"iterations": iterations}, as_json=as_json)
+
+
+def start(
+    family: Family, size: Size = "full", batch: Batch = "1", side: Side = 1024, rank: Rank = 64,
+    settings: Settings = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Time what comes before the first step of a training: imports, the base from warm files, one iteration."""
+    with mistakes_told():
+        said = {"family": family, "size": size, "methods": (), "side_px": side, "rank": rank}
+        _tell("start", batch, said | {"settings": options.said(settings or [])}, as_json=as_json)
 
 
 def _tell(what: str, batch: str, said: Mapping[str, Any], *, as_json: bool) -> None:

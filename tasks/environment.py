@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, str] = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
+    "HF_ENABLE_PARALLEL_LOADING": "1",  # of models of several files
     # Threads of one process wait for each other: on two busy cores two of them were five times slower than one.
     "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 4)),
     "PYTHONWARNINGS": "ignore",  # users' terminals; the tests run with warnings as errors

@@ -23,6 +23,7 @@ _NOT_RUN = {
     "python -m dopsd.bench train --family flux2-klein": "wants a GPU",
     "python -m dopsd.bench embed --family z-image --size full": "wants a GPU",
     "python -m dopsd.bench sample --family z-image --size full": "wants a GPU",
+    "python -m dopsd.bench start --family z-image --size full": "wants a GPU",
     "python -m dopsd.bench count": "counts for minutes; tests/dopsd/test_bench.py counts the tiny size",
     "python -m recipes.tiny make": "is what `make base` runs: hours",
     "python -m recipes.tiny refine": "fits for an hour, or wants a GPU",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dopsd import options
-from dopsd.bench import embed, memory, paper, sample, train
+from dopsd.bench import embed, memory, paper, sample, start, train
 from dopsd.bench.models import MODELS
 from dopsd.bench.table import table
 
@@ -43,8 +43,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--iterations", type=int, default=5, help="that are timed")
         if name in {"train", "count", "memory"}:
             command.add_argument("--methods", default=",".join(train.ARMS), help=f"some of {', '.join(train.ARMS)}")
+        if name in {"train", "count", "memory", "start"}:
             command.add_argument("--rank", type=int, default=64)
-        if name in {"train", "memory"}:
+        if name in {"train", "memory", "start"}:
             command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key of train")
     commands.choices["count"].add_argument("--peak", type=float, default=790, help="TFLOP/s that floors are of")
     commands.choices["memory"].set_defaults(methods="dopsd")
@@ -69,6 +70,7 @@ _SUMMARIES = {
     "train": "time iterations of training",
     "embed": "time the reading of captions and pictures",
     "sample": "time the drawing of pictures",
+    "start": "time what comes before the first step",
     "count": "count what iterations cost, on paper",
     "memory": "say what memory they take, on paper",
 }
@@ -76,6 +78,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "train": lambda said: train.measure(_question(said)),
     "embed": lambda said: embed.measure(_question(said)),
     "sample": lambda said: sample.measure(_question(said)),
+    "start": lambda said: start.measure(_question(said)),
     "count": lambda said: paper.count(_question(said), said.peak),
     "memory": lambda said: memory.answer(_question(said)),
 }

@@ -19,7 +19,7 @@ from dopsd.batching import rows_alike
 from dopsd.families.flux2_klein_encoder import load_decoder, load_encoder
 from dopsd.family import Context, Family
 from dopsd.placement import CPU, Placement
-from dopsd.pretrained import load, load_network
+from dopsd.pretrained import load, load_placed
 
 
 class Flux2KleinDenoiser:
@@ -91,9 +91,9 @@ def _reference(context: Context) -> Tensor:
 
 def load_denoiser(base: str | Path, placement: Placement = CPU) -> Flux2KleinDenoiser:
     """Load transformer and scheduler from a directory in the hub's layout, or a hub id. Raises FileNotFoundError."""
-    network = load_network(Flux2Transformer2DModel, base, "transformer", torch_dtype=placement.dtype)
+    network = load_placed(Flux2Transformer2DModel, base, "transformer", placement)
     scheduler = load(FlowMatchEulerDiscreteScheduler, base, "scheduler")
-    return Flux2KleinDenoiser(network.to(placement.device).eval().requires_grad_(False), scheduler)
+    return Flux2KleinDenoiser(network, scheduler)
 
 
 FAMILY = Family(

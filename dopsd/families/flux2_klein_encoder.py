@@ -20,7 +20,7 @@ from dopsd.families.autoencoding import decoded, encoded
 from dopsd.families.flux2_klein_reading import Reading
 from dopsd.family import Context, TeacherContext
 from dopsd.placement import CPU, Placement
-from dopsd.pretrained import load, load_network
+from dopsd.pretrained import load, load_network, load_placed
 from dopsd.vision_language import teacher_vlm
 
 
@@ -81,7 +81,7 @@ def load_encoder(
 ) -> Flux2KleinEncoder:
     """Load VAE and text encoder of `base`, and the VLM if the teacher reads with it. Raises FileNotFoundError."""
     text_encoder = load_network(Qwen3Model, base, "text_encoder", dtype=placement.dtype).to(placement.device).eval()
-    vae = load_network(AutoencoderKLFlux2, base, "vae", torch_dtype=placement.dtype).to(placement.device).eval()
+    vae = load_placed(AutoencoderKLFlux2, base, "vae", placement)
     tokenizer = load(AutoTokenizer, base, "tokenizer")
     seeing = None if teacher_context == "reference" else teacher_vlm(text_encoder, vision_language, placement)
     absent: Any = None  # scheduler and transformer: this pipeline only reads, and decodes
@@ -91,6 +91,6 @@ def load_encoder(
 
 def load_decoder(base: str | Path, placement: Placement = CPU) -> Flux2KleinEncoder:
     """Load the VAE of `base` alone: what comes back decodes, and reads nothing. Raises FileNotFoundError."""
-    vae = load_network(AutoencoderKLFlux2, base, "vae", torch_dtype=placement.dtype).to(placement.device).eval()
+    vae = load_placed(AutoencoderKLFlux2, base, "vae", placement)
     absent: Any = None
     return Flux2KleinEncoder(Flux2KleinPipeline(absent, vae, absent, absent, absent), absent, "reference")

@@ -20,7 +20,7 @@ from torch import Tensor
 from dopsd.families.z_image_encoder import load_decoder, load_encoder
 from dopsd.family import Context, Family
 from dopsd.placement import CPU, Placement
-from dopsd.pretrained import load, load_network
+from dopsd.pretrained import load, load_placed
 
 
 class ZImageDenoiser:
@@ -67,9 +67,9 @@ class ZImageDenoiser:
 
 def load_denoiser(base: str | Path, placement: Placement = CPU) -> ZImageDenoiser:
     """Load transformer and scheduler from a directory in the hub's layout, or a hub id. Raises FileNotFoundError."""
-    network = load_network(ZImageTransformer2DModel, base, "transformer", torch_dtype=placement.dtype)
+    network = load_placed(ZImageTransformer2DModel, base, "transformer", placement)
     scheduler = load(FlowMatchEulerDiscreteScheduler, base, "scheduler")
-    return ZImageDenoiser(network.to(placement.device).eval().requires_grad_(False), scheduler)
+    return ZImageDenoiser(network, scheduler)
 
 
 FAMILY = Family(

@@ -20,7 +20,7 @@ from dopsd.batching import rows_alike
 from dopsd.families.autoencoding import decoded, encoded
 from dopsd.family import Context, TeacherContext
 from dopsd.placement import CPU, Placement
-from dopsd.pretrained import load, load_network
+from dopsd.pretrained import load, load_network, load_placed
 from dopsd.vision_language import VisionLanguage, teacher_vlm
 
 _LONGEST_TEXT = 512
@@ -109,7 +109,7 @@ def load_encoder(
     """Load VAE and text encoder of `base` and the VLM that reads pictures with them. Raises FileNotFoundError."""
     assert teacher_context == "vlm", "the family's record names the one way there is"
     text_encoder = load_network(Qwen3Model, base, "text_encoder", dtype=placement.dtype).to(placement.device).eval()
-    vae = load_network(AutoencoderKL, base, "vae", torch_dtype=placement.dtype).to(placement.device).eval()
+    vae = load_placed(AutoencoderKL, base, "vae", placement)
     tokenizer = load(AutoTokenizer, base, "tokenizer")
     absent: Any = None  # scheduler and transformer: this pipeline only reads, and decodes
     pipeline = ZImagePipeline(absent, vae, text_encoder, tokenizer, absent)
@@ -118,6 +118,6 @@ def load_encoder(
 
 def load_decoder(base: str | Path, placement: Placement = CPU) -> ZImageEncoder:
     """Load the VAE of `base` alone: what comes back decodes, and reads nothing. Raises FileNotFoundError."""
-    vae = load_network(AutoencoderKL, base, "vae", torch_dtype=placement.dtype).to(placement.device).eval()
+    vae = load_placed(AutoencoderKL, base, "vae", placement)
     absent: Any = None
     return ZImageEncoder(ZImagePipeline(absent, vae, absent, absent, absent), absent)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dopsd.bench import embed
+from dopsd.bench import embed, start
 from dopsd.bench.train import Question, measure
 
 pytestmark = pytest.mark.gpu
@@ -46,3 +46,8 @@ def test_little_memory_is_enough_and_takes_two_and_a_half_times_as_long_at_most(
 def test_twenty_images_a_second_are_embedded() -> None:
     rows = embed.measure(Question("z-image", "full", methods=(), batches=(8,)))["rows"]
     assert rows[-1]["images_a_second"] >= 20
+
+
+def test_a_training_begins_within_a_minute() -> None:
+    (row,) = start.measure(Question("z-image", "full", methods=()))["rows"]
+    assert row["seconds"] <= 60

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner, Result
 
-from dopsd.bench import embed, sample, train
+from dopsd.bench import embed, sample, start, train
 from flows.cli import app
 
 ANSWER = {"device": "CPU", "dtype": "float32", "date": "today", "rows": [{"method": "sft", "seconds": 0.5, "of": None}]}
@@ -17,7 +17,7 @@ ANSWER = {"device": "CPU", "dtype": "float32", "date": "today", "rows": [{"metho
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[train.Question]:
     """Note the questions instead of measuring: tests/dopsd/test_bench.py measures."""
     questions: list[train.Question] = []
-    for engine in (train, embed, sample):
+    for engine in (train, embed, sample, start):
         monkeypatch.setattr(engine, "measure", lambda question: questions.append(question) or ANSWER)
     return questions
 
@@ -46,6 +46,12 @@ def test_reading_and_drawing_are_asked_for_alike(asked: list[train.Question]) ->
     assert json.loads(typed(f"dopsd bench sample {said} --num-steps 8").stdout) == ANSWER
     usual = train.Question("z-image", "tiny", methods=(), batches=[1, 8], side_px=512, iterations=3)
     assert asked == [usual, replace(usual, num_steps=8)]
+
+
+def test_a_start_is_asked_for_with_the_keys_of_a_recipe(asked: list[train.Question]) -> None:
+    said = "--family z-image --size tiny --rank 8 --set weights=full --json"
+    assert json.loads(typed(f"dopsd bench start {said}").stdout) == ANSWER
+    assert asked == [train.Question("z-image", "tiny", methods=(), batches=[1], rank=8, settings={"weights": "full"})]
 
 
 def test_without_json_there_is_a_table_under_the_machine(asked: list[train.Question]) -> None:
