@@ -22,6 +22,7 @@ from dopsd.compiling import compile_
 from dopsd.examples import Examples
 from dopsd.family import Denoiser, Network
 from dopsd.guard import Guard
+from dopsd.lean import lean_
 from dopsd.objective import Needs, Scene, Term, objective
 from dopsd.parts import InParts
 from dopsd.placement import CPU, fastest
@@ -112,6 +113,7 @@ def _cast(
 ) -> tuple[Roles, torch.optim.AdamW]:
     """Give the network its parts, its device and its precision, and the student its optimizer."""
     roles = _roles(denoiser.network, training, run, needs)
+    lean_(denoiser.network, training)
     checkpoint_(denoiser.network, training.checkpointing)
     rest_(denoiser.network, training, accelerator.device)
     settle_(denoiser.network, training, accelerator.device)

@@ -24,6 +24,7 @@ from dopsd.checkpointing import checkpoint_
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser, Network
+from dopsd.lean import lean_
 from dopsd.memory import Part, lasting
 from dopsd.objective import Objective, Scene, objective
 from dopsd.placement import CPU, Placement
@@ -39,6 +40,7 @@ def explained(about: Model, size: SizeName, examples: Examples, training: Traini
     """List the parts; `examples` are as many as are walked back from at a time."""
     network = about.network(size, _GPU)
     roles = _roles(network, training, family(about.family).lora_targets)
+    lean_(network, training if training.precision == "fp32" else replace(training, precision="bf16"))
     checkpoint_(network, training.checkpointing)
     rest_(network, training, CPU.device)  # where imagined weights are
     sizes = {name: weight.nbytes for name, weight in network.named_parameters() if not weight.requires_grad}

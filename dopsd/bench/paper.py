@@ -17,6 +17,7 @@ from dopsd.bench.models import model
 from dopsd.bench.train import Question
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
+from dopsd.lean import lean_
 from dopsd.objective import Scene, objective
 from dopsd.placement import Placement
 from dopsd.recipe import Training
@@ -62,6 +63,8 @@ def _row(question: Question, method: str, batch: int, peak_tflop_s: float) -> Ro
     base = sum(weight.nbytes for weight in network.parameters())
     shape = Shape(family(about.family).lora_targets, question.rank, question.rank)
     roles = attach_(network, shape, teacher="copy", seed=0)  # speaks as long as an EMA would, and needs no weights
+    if method != "naive":
+        lean_(network, Training(precision="bf16"))
     learning = _COPIES["sft" if is_sft else "dopsd"] * sum(weight.nbytes for weight in roles.student.values())
     rows = about.examples(question.size, question.side_px, count=batch)
     cost = _of_a_state(method, Imagined(about.denoiser(network)), roles, rows)

@@ -28,10 +28,14 @@ def test_memory_does_not_grow_with_the_number_of_steps() -> None:
     assert eight == pytest.approx(four, rel=0.02)
 
 
-def test_compiled_blocks_take_less_time_and_memory() -> None:
+def test_thirty_four_gibibytes_are_enough_without_checkpointing() -> None:
+    assert measured(methods=("dopsd",))["dopsd"]["peak_gib"] <= 34
+
+
+def test_compiled_blocks_take_less_time_and_no_more_memory() -> None:
     eager, compiled = (measured(methods=("dopsd",), settings={"compile": on})["dopsd"] for on in (False, True))
     assert compiled["seconds"] < eager["seconds"]
-    assert compiled["peak_gib"] <= 34
+    assert compiled["peak_gib"] <= 1.05 * eager["peak_gib"]
 
 
 def test_little_memory_is_enough_and_takes_two_and_a_half_times_as_long_at_most() -> None:
