@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import torch
 from PIL.Image import Image
 from torch import Tensor
+
+from dopsd.placement import sent
 
 Network = Any
 """A diffusers model that takes PEFT adapters: `ModelMixin` and `PeftAdapterMixin`; no one class names both."""
@@ -34,6 +37,10 @@ class Context:
 
     tokens: Tensor
     reference: Tensor | None = None
+
+    def sent(self, device: torch.device) -> "Context":
+        """Give what lies on `device`, or is on its way there."""
+        return Context(sent(self.tokens, device), None if self.reference is None else sent(self.reference, device))
 
 
 class Encoder(Protocol):

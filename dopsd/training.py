@@ -25,7 +25,7 @@ from dopsd.guard import Guard
 from dopsd.lean import lean_
 from dopsd.objective import Needs, Scene, Term, objective
 from dopsd.parts import InParts
-from dopsd.placement import CPU, fastest
+from dopsd.placement import CPU, fastest, sent
 from dopsd.preparation import Shelf, drawn, prepared
 from dopsd.recipe import Training
 from dopsd.resting import rest_, settle_
@@ -99,13 +99,18 @@ def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) 
 
 
 def _walked_back(terms: Iterable[Term], accelerator: Accelerator) -> tuple[float, dict[str, float]]:
-    """Walk back from every term before the next is asked for; give their sum, and the gaps' by their names."""
-    losses, gaps = [], dict[str, float]()
+    """Walk back from every term before the next is asked for; give their sum, and the gaps' by their names.
+
+    Numbers are asked for at the end, so that a GPU is waited for once.
+    """
+    walked = []
     for term in terms:
         accelerator.backward(term.loss)
-        losses.append(term.loss.item())
-        gaps[term.name] = gaps.get(term.name, 0.0) + term.gap.item()
-    return sum(losses), gaps
+        walked.append((term.name, term.loss.detach(), term.gap))
+    gaps = dict[str, float]()
+    for name, _, gap in walked:
+        gaps[name] = gaps.get(name, 0.0) + gap.item()
+    return sum(loss.item() for _, loss, _ in walked), gaps
 
 
 def _cast(
@@ -148,19 +153,19 @@ def _set_rate_(optimizer: torch.optim.AdamW, rate: float) -> float:
 def _scene(
     examples: Examples, kept: Mapping[str, Tensor], training: Training, step: int, device: torch.device
 ) -> Scene:
-    """Put the batch of a step on `device`, with the noise of this step; contexts go there when they are read."""
+    """Send the batch of a step to `device`, with the noise of this step."""
     batch = examples.batch(step, training.batch_size, training.seed)
     latents = torch.stack([example.latents for example in batch]).float()
     # Hashed, because torch's CPU generator sees only 32 bits of a seed: neighbours in (seed, step) must not meet.
     entropy = int(np.random.SeedSequence([training.seed, step]).generate_state(1)[0])
     noise = torch.randn(latents.shape, generator=torch.Generator("cpu").manual_seed(entropy))
     return Scene(
-        student=[example.student for example in batch],
-        teacher=[example.teacher for example in batch],
-        noise=noise.to(device),
-        latents=latents.to(device),
-        plain=[example.plain for example in batch if example.plain is not None],
-        kept=drawn(kept, batch, entropy).to(device),
+        student=[example.student.sent(device) for example in batch],
+        teacher=[example.teacher.sent(device) for example in batch],
+        noise=sent(noise, device),
+        latents=sent(latents, device),
+        plain=[example.plain.sent(device) for example in batch if example.plain is not None],
+        kept=sent(drawn(kept, batch, entropy), device),
         seed=entropy,
     )
 
