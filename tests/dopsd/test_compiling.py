@@ -41,3 +41,17 @@ def test_a_state_of_eager_blocks_goes_on_with_compiled_ones_to_the_same_end(
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 3  # blocks of noise, of words, of both
     assert (last.step, last.loss) == (1, pytest.approx(eager[1].loss, rel=1e-5))
     assert last.gradient_norm == pytest.approx(eager[1].gradient_norm, rel=1e-4)
+
+
+def test_after_two_sizes_no_other_size_or_length_is_traced_again(
+    models: Any, examples: Examples, run: Run, traced: None
+) -> None:
+    rng, sides = torch.Generator().manual_seed(0), ((6, 6), (4, 8), (8, 4), (2, 12), (10, 4))
+    rows = [
+        replace(row, latents=torch.randn(4, *side, generator=rng)) for row, side in zip(examples, sides, strict=True)
+    ]
+    training = replace(EAGER, iterations=5, compile=True)
+    torch._dynamo.utils.counters.clear()
+    records = train(run.family.load_denoiser(models.base), replace(examples, rows=tuple(rows)), training, run)
+    graphs = [torch._dynamo.utils.counters["stats"]["unique_graphs"] for _ in records]
+    assert graphs[1:] == [graphs[1]] * 4
