@@ -6,6 +6,7 @@ dopsd model restore
 
 import importlib
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ from flows.mistakes import mistakes_told, told
 from flows.options import AsJson
 from tasks.params import load
 from tasks.versions import ledger
+from tasks.versions.ledger import Entry
 
 
 @model.command()
@@ -33,10 +35,11 @@ def reproduce(
         root, name = Path(), load(Path()).register.model
         known = importlib.import_module("tasks.ancestry.records").records(root, name)
         tree = importlib.import_module("tasks.ancestry.tree")
-        live = tree.aliases(ledger.of_model(ledger.read(root), name))
-        chosen = tree.chosen(known, live.get(version, version), name).version
+        entries = ledger.of_model(ledger.read(root), name)
+        chosen = tree.chosen(known, tree.aliases(entries).get(version, version), name).version
         if keep and keep.exists():
             raise ValueError(f"{keep} is there already: name a folder that is not")
+        _warn(chosen, entries)
         with nullcontext(str(keep)) if keep else TemporaryDirectory(prefix=f"dopsd-{chosen}-") as folder:
             found = importlib.import_module("flows.rebuilding").rebuilt(
                 root, known, chosen, Path(folder), despite_environment=despite_environment
@@ -56,6 +59,14 @@ def restore() -> None:
         name = load(Path()).register.model
         entered = importlib.import_module("tasks.versions.restored").restore(Path(), name)
     told.print(f"entered again: {', '.join(entered)}" if entered else "the registry has every version")
+
+
+def _warn(version: str, entries: Sequence[Entry]) -> None:
+    """Say of a version that was given up why something may be missing."""
+    for entry in entries:
+        if (entry.action, entry.version) == ("gc", version):
+            text = f"warning: `dopsd gc` gave {version} up ({entry.reason}): what it was made from may be gone"
+            told.print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def _sentence(found: Any) -> str:
