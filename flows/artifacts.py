@@ -14,7 +14,7 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 
 from flows.machine import MLFLOW_PAGE
 from flows.summary import MODELS, Outcome, Summary, interval
-from tasks.versions.registry import RECORD
+from tasks.versions.run_record import FOLDER
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def markdown(record: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
         f"[{name} {version}]({page}/#/models/{name}/versions/{version.removeprefix('v')})",
         f"[the run that trained it]({page}/#/runs/{run})",
     ]
-    picture = f"![base, teacher, adapter]({page}/get-artifact?path={RECORD}/grid.png&run_uuid={run})"
+    picture = f"![base, teacher, adapter]({page}/get-artifact?path={FOLDER}/grid.png&run_uuid={run})"
     parts = [f"**{record['verdict']}** {version}", "\n".join(against), *([", ".join(links), picture] if page else [])]
     return "\n\n".join([part for part in parts if part] + [_table(scores["models"])])
 

@@ -7,15 +7,15 @@ A refusal is a written result: the version is there, with its verdict and the re
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE
+from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, spelled, texts
 from tasks.folders import read_json, write_json
 from tasks.intervals import as_json
 from tasks.params import Params
 from tasks.pipeline import Room
-from tasks.versions import registry, stand_in, version_commit
+from tasks.versions import registry, run_record, stand_in, version_commit
 from tasks.versions.lineage import Lineage, lineage
 from tasks.versions.presentation import Entered, present, tell
 from tasks.versions.shadow import is_shadow
@@ -31,11 +31,13 @@ def run(params: Params, room: Room) -> None:
     tell(run_id, record, room.reads, registry.model_id(name, version))
     entered = registry.entered(name, version)
     said = {"model": name, "version": version, "mlflow_run_id": run_id, "entered": entered}
-    texts = _record(said, record, room.reads)
-    registry.keep_record(name, version, texts)
-    commit = version_commit.kept(root, name, version, texts) or "none"
+    told = _record(said, record, room.reads)
+    commit = version_commit.kept(root, name, version, told)
+    kept = _as_committed(root, commit, told) if commit else told
+    run_record.keep(name, version, kept)
     judged = verdict(version, record, params, room)
-    present(Entered(name, version, record, run_id, entered, commit), judged, root, room.reads)
+    shown = replace(record, **json.loads(kept[LINEAGE])["lineage"])
+    present(Entered(name, version, shown, run_id, entered, commit or "none"), judged, root, room.reads)
     write_json(
         room.writes["version"] / "version.json",
         {
@@ -54,10 +56,23 @@ def _record(said: Mapping[str, object], record: Lineage, reads: Mapping[str, Pat
     """Write out what is kept of a version wherever it is kept: its lineage, its images and their captions."""
     told = {**said, "lineage": asdict(record)}
     return {
-        LINEAGE: json.dumps(told, ensure_ascii=False, sort_keys=True, indent=2) + "\n",
+        LINEAGE: spelled(told),
         IMAGES: (reads["images"] / IMAGES).read_text(encoding="utf-8"),
         CAPTIONS: (reads["captions"] / CAPTIONS).read_text(encoding="utf-8"),
     }
+
+
+def _as_committed(root: Path, commit: str, told: Mapping[str, str]) -> Mapping[str, str]:
+    """Tell what the commit tells, as a version is made once; only its scores may be newer.
+
+    Where the tag is that of other weights, of a registry that is gone, nothing is taken from it.
+    """
+    first, now = texts(root, commit, *told), json.loads(told[LINEAGE])
+    known = json.loads(first.get(LINEAGE, told[LINEAGE]))
+    if known["lineage"]["adapter"] != now["lineage"]["adapter"]:
+        return told
+    known["lineage"]["scores"] = now["lineage"]["scores"]
+    return {**told, **first, LINEAGE: spelled(known)}
 
 
 def _run(params: Params, room: Room) -> str:

@@ -80,6 +80,18 @@ def stages(root: Path, record: Record) -> Mapping[str, Any]:
     return found
 
 
+def texts(root: Path, commit: str, *files: str) -> dict[str, str]:
+    """Read files of the folder `lineage` as the commit of a version holds them; what is not there is left out."""
+    below = said(root, "rev-parse", "--show-prefix")
+    named = {f"{commit}:{below}{RECORD}/{file}": file for file in files}
+    return {named[name]: text.decode() for name, (_, text) in contents(root, named).items()}
+
+
+def spelled(told: Mapping[str, Any]) -> str:
+    """Spell the record of a version out, as `lineage.json` has it."""
+    return json.dumps(told, ensure_ascii=False, sort_keys=True, indent=2) + "\n"
+
+
 def lines(text: bytes) -> list[dict[str, Any]]:
     """Read the rows of a JSON Lines file that git keeps."""
     return [json.loads(line) for line in text.decode().split("\n") if line]

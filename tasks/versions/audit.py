@@ -13,7 +13,7 @@ from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, contents, 
 from tasks.ancestry.tree import ancestors, is_rooted
 from tasks.git import said_if_it_can
 from tasks.pipeline import PLACES
-from tasks.versions import aliases, ledger, registry, stand_in, taken_down
+from tasks.versions import aliases, ledger, registry, run_record, stand_in, taken_down
 from tasks.versions.ledger import Entry
 from tasks.versions.lineage import Lineage
 from tasks.versions.stored import Stores, stores
@@ -155,7 +155,7 @@ def _registered(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
 
 def _kept(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
     """Ask the run for what was put beside it; a grid is missed only where no takedown may have removed it."""
-    there = registry.kept(found.model, record.version)
+    there = run_record.names(found.model, record.version)
     if taken_down.TAG in found.tags[record.version]:
         there.add("grid.png")
     for file in sorted(_KEPT.keys() - there):

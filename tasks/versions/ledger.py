@@ -71,7 +71,7 @@ class Ledger:
 
     def text(self) -> str:
         """Spell all of it out, as the file has it."""
-        return b"".join(_line(entry) for entry in self.entries).decode()
+        return until(self.entries, len(self.entries))
 
 
 def located(root: Path) -> Path:
@@ -90,9 +90,9 @@ def read(root: Path) -> list[Entry]:
     return _verified(path.read_bytes(), path) if path.is_file() else []
 
 
-def until(root: Path, entry: Entry) -> str:
-    """Spell the ledger out as it was when `entry` was its end."""
-    return b"".join(_line(one) for one in read(root)[: entry.number]).decode()
+def until(entries: Sequence[Entry], number: int) -> str:
+    """Spell the whole ledger out as it was when the entry of this number was its end."""
+    return b"".join(_line(one) for one in entries[:number]).decode()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks import tracking
 from tasks.ancestry.records import CAPTIONS, change, records
 from tasks.folders import read_rows, sha256_of_json
-from tasks.versions import registry
+from tasks.versions import registry, run_record
 from tasks.versions.lineage import Lineage
 from tasks.versions.verdict import Judged
 from tasks.versions.verdict_picture import picture
@@ -47,9 +47,9 @@ def tell(run_id: str, record: Lineage, reads: Mapping[str, Path], model_id: str)
 def present(entered: Entered, judged: Judged, root: Path, reads: Mapping[str, Path]) -> None:
     """Write the page of a version, and what belongs to it; the tag `commit` comes last, and says that all is there."""
     name, version, record = entered.model, entered.version, entered.record
-    registry.keep_picture(name, version, "verdict.png", picture(judged.decision))
+    run_record.seal(name, version, "verdict.png", picture(judged.decision))
     if (grid := reads["scores"] / "grid.png").is_file():  # a version that is restored may have lost it to a takedown
-        registry.keep_picture(name, version, "grid.png", grid.read_bytes())
+        run_record.seal(name, version, "grid.png", grid.read_bytes())
     registry.describe(name, version, page(_facts(entered, judged, root, reads)))
     found = {"version": version, "verdict": str(judged.decision.verdict), "base": record.base, "parent": record.parent}
     for key, value in {**found, **entered.said, "commit": entered.commit}.items():

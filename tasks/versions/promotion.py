@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dopsd.gate import Decision, Verdict
 from tasks.tracking import connect
-from tasks.versions import aliases, ledger, registry, taken_down
+from tasks.versions import aliases, ledger, registry, run_record, taken_down
 from tasks.versions.ledger import Entry, Ledger
 from tasks.versions.lineage import person
 from tasks.versions.shadow import is_shadow
@@ -167,7 +167,7 @@ def _move(book: Ledger, entry: Entry) -> Entry:
     entered = book.append(entry)
     aliases.move(entry.model, entry.champion, entry.challenger, entered.digest)
     if entry.action != "found":  # the version of a move outside may be gone
-        registry.keep_record(entry.model, entry.version, {"ledger.jsonl": book.text()})
+        run_record.keep(entry.model, entry.version, {"ledger.jsonl": book.text()})
     return entered
 
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow.artifacts
@@ -21,14 +20,13 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from dopsd.trained import FILE, FOLDER, is_whole
-from tasks.folders import staged_folder, write_bytes
+from tasks.folders import staged_folder
 from tasks.tracking import connect
-from tasks.versions import taken_down
+from tasks.versions import run_record, taken_down
 from tasks.versions.aliases import ALIASES
 from tasks.versions.lineage import Lineage, digest_of_trained, person, trigger
 
 PARENTS = Path("runs/parents")
-RECORD = "record"
 _BASE = "base"
 _MOST_IN_PAGE, _MOST_IN_TAG = 5000, 100_000
 """Characters that MLflow takes."""
@@ -75,7 +73,7 @@ def tag(name: str, version: str, key: str, value: str) -> None:
 
 def describe(name: str, version: str, page: str) -> None:
     """Write what stands on the page of a version, as Markdown; its end goes to the record where MLflow has no room."""
-    keep_record(name, version, {"page.md": page})
+    run_record.seal(name, version, "page.md", page.encode())
     if len(page) > _MOST_IN_PAGE:
         shown = page[: _MOST_IN_PAGE - 100].rpartition("\n")[0]
         page = f"{shown}\n\nThe rest is in record/page.md of the run."
@@ -109,39 +107,6 @@ def named(name: str, version: str) -> str:
     except MlflowException as error:
         mend = "`dopsd run` registers one" if version in ALIASES else "it is champion, challenger, v1, v2, ..."
         raise ValueError(f"the registry has no {version} of {name}: {mend}") from error
-
-
-def keep_record(name: str, version: str, files: Mapping[str, str]) -> None:
-    """Keep texts beside the run that made a version, in its folder `record`."""
-    store = connect()
-    run_id = store.get_model_version(name, version.removeprefix("v")).run_id
-    for file, text in files.items():
-        store.log_text(run_id, text, f"{RECORD}/{file}")
-
-
-def keep_picture(name: str, version: str, file: str, png: bytes) -> None:
-    """Keep a picture beside the run that made a version, in its folder `record`."""
-    store = connect()
-    with TemporaryDirectory() as folder:
-        write_bytes(Path(folder) / file, png)
-        store.log_artifact(store.get_model_version(name, version.removeprefix("v")).run_id, f"{folder}/{file}", RECORD)
-
-
-def record(name: str, version: str, file: str) -> str | None:
-    """Read a text that was kept beside a version's run; None where there is none."""
-    if file not in kept(name, version):
-        return None
-    store = connect()
-    run_id = store.get_model_version(name, version.removeprefix("v")).run_id
-    with TemporaryDirectory() as folder:
-        return Path(store.download_artifacts(run_id, f"{RECORD}/{file}", folder)).read_text(encoding="utf-8")
-
-
-def kept(name: str, version: str) -> set[str]:
-    """Name what is kept beside a version's run."""
-    store = connect()
-    run_id = store.get_model_version(name, version.removeprefix("v")).run_id
-    return {row.path.removeprefix(f"{RECORD}/") for row in store.list_artifacts(run_id, RECORD)}
 
 
 def model_id(name: str, version: str) -> str:

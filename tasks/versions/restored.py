@@ -11,17 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, contents, records, stages
-from tasks.git import said
+from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, records, stages, texts
 from tasks.params import Params, parse
 from tasks.pipeline import PLACES
 from tasks.takedown.receipt import TAKEDOWNS, receipts
-from tasks.versions import ledger, marks, promotion, registry, stand_in, taken_down, verdict
+from tasks.versions import ledger, marks, promotion, registry, run_record, stand_in, taken_down, verdict
 from tasks.versions.lineage import Lineage
 from tasks.versions.presentation import Entered, present, tell
 from tasks.versions.stored import Stores, stores
 from tasks.versions.succession import given_up
-from tasks.versions.version_commit import RECORD, outs
+from tasks.versions.version_commit import outs
 
 _READ = ("adapter", "scores", "probe")
 
@@ -32,11 +31,12 @@ def restore(root: Path, model: str) -> list[str]:
     Raises ValueError or FileNotFoundError naming what git, DVC or the ledger no longer has.
     """
     known = records(root, model)
-    entries = [entry for entry in ledger.of_model(ledger.read(root), model) if entry.action != "found"]
+    book = ledger.read(root)
+    entries = [entry for entry in ledger.of_model(book, model) if entry.action != "found"]
     decided = {entry.version: entry for entry in entries if entry.verdict}
     if lost := [version for version in known if version not in decided]:
         raise ValueError(f"the ledger says nothing of {lost[0]}: {ledger.MEND}")
-    copied = {entry.version: ledger.until(root, entry) for entry in entries}
+    copied = {entry.version: ledger.until(book, entry.number) for entry in entries}
     done = {version for version, tags in registry.versions(model).items() if "commit" in tags}
     left = given_up(entries)
     missing = [version for version in known if version not in done | left]
@@ -51,7 +51,8 @@ def restore(root: Path, model: str) -> list[str]:
             _settle(root, model, missing, left)
         for version in missing:
             with _brought(root, known[version], stored) as reads:
-                registry.keep_record(model, version, _texts(root, known[version]) | {"ledger.jsonl": copied[version]})
+                told = texts(root, known[version].commit, LINEAGE, IMAGES, CAPTIONS)
+                run_record.keep(model, version, told | {"ledger.jsonl": copied[version]})
                 _show(root, known[version], decided[version], reads)
     return missing
 
@@ -95,13 +96,6 @@ def _params(record: Record) -> Params:
     return parse(record.lineage["params"])
 
 
-def _texts(root: Path, record: Record) -> dict[str, str]:
-    """Read the record as git keeps it."""
-    below = said(root, "rev-parse", "--show-prefix")
-    named = {f"{record.commit}:{below}{RECORD}/{file}": file for file in (LINEAGE, IMAGES, CAPTIONS)}
-    return {named[name]: text.decode() for name, (_, text) in contents(root, named).items()}
-
-
 @contextmanager
 def _brought(root: Path, record: Record, stored: Stores) -> Iterator[dict[str, Path]]:
     """Lend what the stage register read of a version: outputs from DVC, but for what was taken down; texts from git."""
@@ -111,5 +105,5 @@ def _brought(root: Path, record: Record, stored: Stores) -> Iterator[dict[str, P
         for place in _READ:
             stored.bring(str(digests.get(PLACES[place])), reads[place], is_whole=False)
         reads["captions"].mkdir()
-        (reads["captions"] / CAPTIONS).write_text(_texts(root, record)[CAPTIONS], encoding="utf-8")
+        (reads["captions"] / CAPTIONS).write_text(texts(root, record.commit, CAPTIONS)[CAPTIONS], encoding="utf-8")
         yield reads

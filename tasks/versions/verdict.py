@@ -12,7 +12,7 @@ from tasks.folders import sha256_of_json
 from tasks.intervals import differences
 from tasks.params import Params
 from tasks.pipeline import Room
-from tasks.versions import marks, promotion, registry
+from tasks.versions import marks, promotion, run_record
 from tasks.versions.lineage import Lineage
 from tasks.versions.marks import Marks
 
@@ -54,7 +54,8 @@ def verdict(version: str, record: Lineage, params: Params, room: Room) -> Judged
 def keep_marks(version: str, params: Params, scores: Path) -> Marks:
     """Keep what a version scored beside its run, for those that come after it."""
     scored = marks.marks(scores, params)
-    registry.keep_record(params.register.model, version, {_MARKS: json.dumps(scored.as_json(), sort_keys=True)})
+    text = json.dumps(scored.as_json(), sort_keys=True)
+    run_record.seal(params.register.model, version, _MARKS, text.encode())
     return scored
 
 
@@ -68,5 +69,5 @@ def judged(record: Lineage, scored: Marks, rival: str | None, params: Params, sc
 
 def _marks(name: str, version: str) -> Marks:
     """Read what a version scored; one from before marks were kept has none, and nobody passes against it."""
-    said = registry.record(name, version, _MARKS)
+    said = run_record.read(name, version, _MARKS)
     return marks.read(json.loads(said)) if said else Marks(0, {})

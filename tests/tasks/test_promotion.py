@@ -9,7 +9,7 @@ import pytest
 from dopsd.gate import Decision, Verdict
 from tasks.params import parse
 from tasks.tracking import connect, new_run
-from tasks.versions import aliases, ledger, promotion, registry
+from tasks.versions import aliases, ledger, promotion, run_record
 from tasks.versions.promotion import Moved, Standing
 from tasks.versions.shadow import SHADOW
 from tasks.versions.succession import champion_at, succession
@@ -164,7 +164,7 @@ def test_a_ledger_that_lost_its_end_is_told(root: Path) -> None:
     file.write_text(kept.splitlines(keepends=True)[0])
     with pytest.raises(ValueError, match="the ledger lacks the last move of dopsd"):
         promotion.standing("dopsd", root)
-    copy = registry.record("dopsd", "v2", "ledger.jsonl")
+    copy = run_record.read("dopsd", "v2", "ledger.jsonl")
     assert copy == kept
 
 

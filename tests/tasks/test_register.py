@@ -12,10 +12,10 @@ from tasks.ancestry.records import records
 from tasks.folders import read_json, sha256_of_folder, write_json
 from tasks.pipeline import stage
 from tasks.tracking import connect
-from tasks.versions import aliases, promotion, registry
+from tasks.versions import aliases, promotion, registry, run_record
 from tasks.versions.lineage import Lineage
 from tests.fake_workspace import FakeWorkspace
-from tests.registered import images, laid_out, score, train
+from tests.registered import commit, images, laid_out, score, train
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_version_is_a_commit_and_has_a_page_that_answers(
         assert told in version.description, told
     for name in ("verdict", "grid"):
         assert f"![{name}](get-artifact?run_id={run.info.run_id}&path=record/{name}.png)" in version.description
-        assert f"{name}.png" in registry.kept("dopsd", "v2")
+        assert f"{name}.png" in run_record.names("dopsd", "v2")
     found = connect().search_runs([run.info.experiment_id], "tags.trigger = 'schedule nightly' and tags.parent = 'v1'")
     assert [row.info.run_id for row in found] == [run.info.run_id]
     digest = known["v2"].lineage["dataset"]
@@ -90,6 +90,29 @@ def test_registering_again_gives_the_same_version_and_the_same_bytes(workspace: 
     assert sha256_of_folder(workspace.root / "data/version") == before
     assert len(connect().search_model_versions("name='dopsd'")) == 1
     assert len(connect().list_artifacts(found["mlflow_run_id"], "images")) == 4  # two pictures, each with a small copy
+
+
+def test_what_was_made_first_is_told_though_it_is_registered_again_by_other_code(workspace: FakeWorkspace) -> None:
+    registered(workspace)
+    first = records(workspace.root, "dopsd")["v1"].lineage["git_commit"]
+    workspace.write("code/more.py", "")
+    commit(workspace.root)
+    assert registered(workspace)["lineage"]["git_commit"] != first
+    for file in ("lineage.json", "page.md"):
+        assert first in str(run_record.read("dopsd", "v1", file)), file
+
+
+def test_other_weights_do_not_pass_for_those_of_a_tag_whose_registry_is_gone(
+    workspace: FakeWorkspace, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = registered(workspace)["lineage"]["adapter"]
+    shutil.copyfile(empty_store, workspace.root / "another.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace.root}/another.db")
+    (workspace.root / "ledger.jsonl").unlink()
+    train(workspace.root, 2)
+    found = registered(workspace)
+    assert found["version"] == "v1"
+    assert first not in str(run_record.read("dopsd", "v1", "lineage.json"))
 
 
 def test_a_worse_adapter_is_refused_in_writing_and_the_champion_stays(workspace: FakeWorkspace) -> None:

@@ -14,7 +14,7 @@ from dopsd.trained import FILE, FOLDER
 from tasks.folders import sha256_of_file, sha256_of_folder
 from tasks.params import parse
 from tasks.tracking import connect, new_run
-from tasks.versions import aliases, registry
+from tasks.versions import aliases, registry, run_record
 from tasks.versions.lineage import Lineage, digest_of_trained
 from tests.fake_workspace import PARAMS
 from tests.versions import DIGEST, RECORD, entered
@@ -53,9 +53,9 @@ def test_scores_of_every_metric_there_is_fit_into_a_tag(enter: Enter) -> None:
 
 def test_a_run_keeps_texts_beside_its_version(enter: Enter) -> None:
     version = enter(1)
-    assert registry.record("dopsd", version, "marks.json") is None
-    registry.keep_record("dopsd", version, {"marks.json": "{}", "notes.txt": "звезда"})
-    assert registry.record("dopsd", version, "notes.txt") == "звезда"
+    assert run_record.read("dopsd", version, "marks.json") is None
+    run_record.keep("dopsd", version, {"marks.json": "{}", "notes.txt": "звезда"})
+    assert run_record.read("dopsd", version, "notes.txt") == "звезда"
 
 
 def test_a_page_that_is_too_long_for_mlflow_is_whole_in_the_record(enter: Enter) -> None:
@@ -64,7 +64,7 @@ def test_a_page_that_is_too_long_for_mlflow_is_whole_in_the_record(enter: Enter)
     shown = connect().get_model_version("dopsd", "1").description
     assert shown and len(shown) <= 5000
     assert shown.endswith("record/page.md of the run.")
-    assert registry.record("dopsd", "v1", "page.md") == page
+    assert run_record.read("dopsd", "v1", "page.md") == page
 
 
 def test_aliases_are_moved_together_with_the_mark_of_who_moved_them(enter: Enter) -> None:

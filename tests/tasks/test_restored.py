@@ -20,8 +20,8 @@ from tasks.versions.dataset_source import DvcSource
 from tasks.versions.restored import restore
 from tests.registered import project_of_two
 
-_NEW = ("stands_for", "at", "mlflow.")
-"""Tags that a restored version has besides its own, and MLflow's own of a run."""
+_NEW = ("stands_for", "at", "mlflow.", "record/page.md")
+"""Tags that a restored version has besides its own, MLflow's own of a run, and the digest of a page that names it."""
 
 
 @pytest.fixture(scope="module")
