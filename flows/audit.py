@@ -18,7 +18,9 @@ from tasks.params import load
 
 
 def audit(
-    strict: Annotated[bool, typer.Option(help="Digest all data anew, byte by byte.")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="Digest all data anew, byte by byte, and read what lies beside runs.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
 ) -> None:
     """Look at every edge from weights back to images, code, parents and verdict; exit with 1 where one is broken."""

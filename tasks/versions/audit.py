@@ -5,16 +5,16 @@
 Each edge of the chain is looked at by itself; what is broken is named, with what it should have been.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, contents, records
+from tasks.ancestry.records import Record, contents
 from tasks.ancestry.tree import ancestors, is_rooted
 from tasks.git import said_if_it_can
 from tasks.pipeline import PLACES
-from tasks.versions import aliases, ledger, registry, run_record, stand_in, taken_down
-from tasks.versions.ledger import Entry
+from tasks.versions import aliases, ledger, registry, stand_in, witnesses
+from tasks.versions.evidence import Evidence
 from tasks.versions.lineage import Lineage
 from tasks.versions.stored import Stores, stores
 from tasks.versions.succession import given_up
@@ -22,11 +22,6 @@ from tasks.versions.version_commit import LOCK, cached_outs, locked
 
 _DIGESTED = ("images", "captions", "embeddings")
 _IN_LINEAGE = {"images": "dataset"}
-_KEPT = {
-    LINEAGE: "run", IMAGES: "images", CAPTIONS: "captions", "marks.json": "evaluation", "grid.png": "evaluation",
-    "ledger.jsonl": "verdict", "verdict.png": "verdict", "page.md": "run",
-}  # fmt: skip
-"""What lies beside the run of a version, and which edge breaks without it."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +33,18 @@ class Break:
     wrong: str
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """All that is known of a model, from the three places that must agree: git, the ledger, the registry."""
-
-    root: Path
-    model: str
-    records: dict[str, Record]
-    decided: Sequence[Entry]
-    tags: Mapping[str, Mapping[str, str]]
-
-
 def audit(root: Path, model: str, *, is_strict: bool) -> list[Break]:
     """Look at every edge of every version.
 
-    `is_strict` digests all data anew, in DVC's remote where there is one, instead of asking whether it is anywhere.
+    `is_strict` digests all data anew, in DVC's remote where there is one, instead of asking whether it is anywhere, and
+    reads what is kept beside runs.
     """
     try:
-        decided = ledger.of_model(ledger.read(root), model)
+        book = ledger.read(root)
     except ValueError as error:
         return [Break("-", "ledger", str(error))]
     try:
-        found = Evidence(root, model, records(root, model), decided, registry.versions(model))
+        found = Evidence.of(root, model, book)
     except ValueError as error:
         return [Break("-", "record", str(error))]
     breaks = [*_aliases(found), *_base(found)]
@@ -88,7 +73,7 @@ def _version(found: Evidence, version: str, known: Stores, *, is_strict: bool) -
     if not is_rooted(line):
         yield "parent", f"it descends from {line[-1]}, of which there is no record: the way back to the base is lost"
     yield from _scores(found, record)
-    yield from _registered(found, record)
+    yield from _registered(found, record, is_strict=is_strict)
 
 
 def _code(root: Path, record: Record) -> Iterator[tuple[str, str]]:
@@ -134,7 +119,7 @@ def _scores(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
         yield "verdict", f"the ledger says {verdicts[-1]}, its tag says {told}"
 
 
-def _registered(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
+def _registered(found: Evidence, record: Record, *, is_strict: bool) -> Iterator[tuple[str, str]]:
     """Compare what the registry tells with the record, and what it holds with its digest."""
     tags = found.tags[record.version]
     wanted = registry.tags(Lineage(**record.lineage)) | {"commit": record.commit}
@@ -144,22 +129,13 @@ def _registered(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
     if stand_in.found(found.model, record.run_id) is None:
         yield "run", f"MLflow does not have the run {record.run_id} that made it"
     else:
-        yield from _kept(found, record)
+        yield from witnesses.broken(found, record, is_strict=is_strict)
     digest = registry.digest_of_weights(found.model, record.version)
     if digest != record.lineage["adapter"]:
         yield (
             "weights",
             f"they digest to {digest or 'nothing, they are gone'}, the record says {record.lineage['adapter']}",
         )
-
-
-def _kept(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
-    """Ask the run for what was put beside it; a grid is missed only where no takedown may have removed it."""
-    there = run_record.names(found.model, record.version)
-    if taken_down.TAG in found.tags[record.version]:
-        there.add("grid.png")
-    for file in sorted(_KEPT.keys() - there):
-        yield _KEPT[file], f"its run has lost record/{file}"
 
 
 def _base(found: Evidence) -> Iterator[Break]:

@@ -4,16 +4,19 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dopsd.trained import FILE
-from tasks.ancestry.records import records
+from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, records
+from tasks.folders import read_json
 from tasks.git import said
 from tasks.tracking import connect
 from tasks.versions import audit as auditing
+from tasks.versions import ledger
 from tasks.versions.pushed import push
-from tests.registered import as_it_was, project_of_two
+from tests.registered import as_it_was, commit, project_of_two, registered, score
 
 Breaker = Callable[[Path], None]
 
@@ -86,10 +89,32 @@ def lost_run(root: Path) -> None:
     connect().delete_run(records(root, "dopsd")["v2"].run_id)
 
 
+def beside(root: Path, version: str) -> Path:
+    """Find the folder that is kept beside the run of a version."""
+    run_id = connect().get_model_version("dopsd", version[1:]).run_id
+    return next((root / "mlruns").rglob(f"{run_id}/artifacts/record"))
+
+
 def forgotten(root: Path) -> None:
-    """Remove every file that is kept beside a run."""
-    run_id = records(root, "dopsd")["v2"].run_id
-    shutil.rmtree(next((root / "mlruns").rglob(f"{run_id}/artifacts/record")))
+    shutil.rmtree(beside(root, "v2"))
+
+
+def edited(file: str, old: str, new: str) -> Breaker:
+    def edit(root: Path) -> None:
+        path = beside(root, "v2") / file
+        assert old in path.read_text(), f"{old!r} is not in {file}"
+        path.write_text(path.read_text().replace(old, new, 1))
+
+    return edit
+
+
+def replaced(file: str) -> Breaker:
+    """Put in place of a file the one of another version."""
+    return lambda root: print(shutil.copyfile(beside(root, "v1") / file, beside(root, "v2") / file))
+
+
+def padded(file: str) -> Breaker:
+    return lambda root: print((beside(root, "v2") / file).open("ab").write(b"\n"))
 
 
 def edited_ledger(root: Path) -> None:
@@ -134,6 +159,26 @@ BREAKS: dict[str, tuple[Breaker, set[tuple[str, str]]]] = {
 }  # fmt: skip
 
 
+EDITS: dict[str, tuple[str, list[Breaker]]] = {
+    "lineage.json": ("run", [
+        edited("lineage.json", '"learning_rate": 0.001', '"learning_rate": 0.002'),
+        edited("lineage.json", '"mean": -0.3', '"mean": -0.4'), edited("lineage.json", '"mean": -0.3', '"mean": NaN'),
+        edited("lineage.json", "{", "["), replaced("lineage.json"), padded("lineage.json"),
+    ]),
+    "images.jsonl": ("images", [edited("images.jsonl", "2.png", "3.png"), replaced("images.jsonl")]),
+    "captions.jsonl": ("captions", [edited("captions.jsonl", "a [V]", "the [V]"), replaced("captions.jsonl")]),
+    "marks.json": ("evaluation", [edited("marks.json", "-0.3", "-0.9"), replaced("marks.json")]),
+    "grid.png": ("evaluation", [padded("grid.png")]),
+    "verdict.png": ("verdict", [padded("verdict.png")]),
+    "ledger.jsonl": ("verdict", [
+        edited("ledger.jsonl", "passed", "failed"), replaced("ledger.jsonl"), padded("ledger.jsonl"),
+        lambda root: print((beside(root, "v2") / "ledger.jsonl").write_bytes(b"")),
+    ]),
+    "page.md": ("run", [edited("page.md", "PROMOTE", "REJECT"), replaced("page.md")]),
+}  # fmt: skip
+"""What lies beside a run: the edge that breaks, and ways to change it."""
+
+
 def test_a_whole_chain_passes(root: Path) -> None:
     assert auditing.audit(root, "dopsd", is_strict=True) == []
 
@@ -149,6 +194,53 @@ def test_only_reading_every_byte_finds_a_byte_that_changed(root: Path) -> None:
     rotten(one_image(root))
     assert edges(root) == set()
     assert edges(root, is_strict=True) == {("v2", "images")}
+
+
+@pytest.mark.parametrize("file", EDITS)
+def test_each_way_to_change_what_lies_beside_a_run_is_named(root: Path, file: str) -> None:
+    path, (edge, ways) = beside(root, "v2") / file, EDITS[file]
+    kept = path.read_bytes()
+    for change in ways:
+        change(root)
+        (found,) = auditing.audit(root, "dopsd", is_strict=True)
+        assert (found.version, found.edge) == ("v2", edge)
+        assert f"record/{file} of its run was changed: " in found.wrong
+        path.write_bytes(kept)
+    ways[0](root)
+    assert edges(root) == set(), "it is not read"
+
+
+def test_everything_that_is_kept_beside_a_run_is_read(root: Path) -> None:
+    assert {path.name for path in beside(root, "v2").iterdir()} == set(EDITS)
+
+
+def test_of_a_version_of_before_there_were_digests_nothing_is_said(root: Path) -> None:
+    for file in ("marks.json", "grid.png", "verdict.png", "page.md"):
+        connect().delete_model_version_tag("dopsd", "2", f"record/{file}")
+        padded(file)(root)
+    assert edges(root, is_strict=True) == set()
+
+
+def made_of(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read what is told of v2 beside its run, the scores apart."""
+    told = {file: (beside(root, "v2") / file).read_text() for file in (IMAGES, CAPTIONS)}
+    lineage = read_json(beside(root, "v2") / LINEAGE)
+    scores = lineage["lineage"].pop("scores")
+    return told | {LINEAGE: lineage}, scores
+
+
+def test_a_version_that_is_registered_again_by_other_code_and_with_newer_scores_is_whole(root: Path) -> None:
+    before, scores = made_of(root)
+    (root / "code/more.py").write_text("")
+    commit(root)
+    score(root, likeness=-0.4)
+    registered(root)
+    after, newer = made_of(root)
+    assert after == before
+    assert newer["models"] == read_json(root / "data/scores/scores.json")["models"] != scores["models"]
+    assert auditing.audit(root, "dopsd", is_strict=True) == []
+    assert len(ledger.read(root)) == 3
+    (root / "code/more.py").unlink()
 
 
 @pytest.fixture
