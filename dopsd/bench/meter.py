@@ -6,7 +6,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,7 +60,10 @@ class _Held:
 def metered(network: nn.Module) -> Iterator[Cost]:
     """Count what happens within; it takes longer meanwhile."""
     cost = Cost({weight.untyped_storage()._cdata for weight in network.parameters()})
-    with FlopCounterMode(display=False, custom_mapping=_ON_CPU) as counter, saved_tensors_hooks(cost.pack, _given_back):
+    with (
+        FlopCounterMode(display=False, custom_mapping=_COUNTED) as counter,
+        saved_tensors_hooks(cost.pack, _given_back),
+    ):
         yield cost
     cost.flops = counter.get_total_flops()
 
@@ -70,15 +73,21 @@ def _given_back(held: "Tensor | _Held") -> Tensor:
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))
+    return int(sdpa_flop_count(query, _of_all_heads(key, query), _of_all_heads(value, query)))
 
 
 def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_backward_flop_count(gradient, query, key, value))
+    return int(sdpa_backward_flop_count(gradient, query, _of_all_heads(key, query), _of_all_heads(value, query)))
 
 
-_ON_CPU = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+def _of_all_heads(shape: Sequence[int], query: Sequence[int]) -> tuple[int, ...]:
+    """Give every head of the query keys and values of its own: what some share, torch 2.11 does not count."""
+    return query[0], query[1], *shape[2:]
+
+
+_KERNELS = ("flash_attention", "efficient_attention", "cudnn_attention", "flash_attention_for_cpu")
+_COUNTED = {
+    getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}{back}"): count
+    for kernel in _KERNELS
+    for back, count in (("", _attention), ("_backward", _attention_backward))
 }
-"""The counter knows attention on GPUs alone."""
