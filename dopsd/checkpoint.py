@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from dopsd import ranks
+from dopsd.footprint.sharding import is_sharded, own, rows
 from dopsd.recipe import Training
 from dopsd.roles import Roles
 from dopsd.run import Identity
-from dopsd.sharding import is_sharded, own, rows
 from dopsd.standing import Standing
 from dopsd.state import MEND, Damaged, keep, read, read_notes, remove
 

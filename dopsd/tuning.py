@@ -20,7 +20,7 @@ from dopsd.companions import accompanied
 from dopsd.curves import Curves, point
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
-from dopsd.memory import tell
+from dopsd.footprint.plan import tell
 from dopsd.objective import objective
 from dopsd.placement import cradle
 from dopsd.pretrained import named

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from dopsd import ranks
 from dopsd.family import Network
+from dopsd.footprint.sharding import exchanged, is_sharded, own, shard_
 from dopsd.pretrained import load_network
 from dopsd.recipe import Teacher
-from dopsd.sharding import exchanged, is_sharded, own, shard_
 from dopsd.tensor_file import settle_
 from dopsd.trained import FOLDER
 

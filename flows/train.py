@@ -77,7 +77,8 @@ def _write(said: dict[str, object]) -> None:
 
 def _explain_memory(said: dict[str, Any], *, entries: Path | None, base: str | None, family: str) -> None:
     """Print what a training with what is said would take, by the configuration of its base alone."""
-    memory, parts = importlib.import_module("dopsd.memory"), importlib.import_module("dopsd.bench.memory").of_base
+    table = importlib.import_module("dopsd.footprint.plan").table
+    parts = importlib.import_module("dopsd.bench.memory").of_base
     if entries is None:
         sections = resolved(load(Path()))
         params = parse(sections | {"train": sections["train"] | said})
@@ -87,7 +88,7 @@ def _explain_memory(said: dict[str, Any], *, entries: Path | None, base: str | N
         raise ValueError("--entries is for training outside of a project: name --base, too")
     else:
         found = parts(Path(base), family, Training(**said), entries=entries, side_px=1024)
-    print(memory.table(found))
+    print(table(found))
 
 
 def _outside(

@@ -17,7 +17,7 @@ from dopsd.curves import Curves, point
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Network
-from dopsd.memory import tell
+from dopsd.footprint.plan import tell
 from dopsd.placement import CPU, cradle, fastest
 from dopsd.recipe import Training, decisive
 from dopsd.run import Run, identity

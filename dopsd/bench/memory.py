@@ -19,17 +19,17 @@ from dopsd.bench.imagined import Imagined
 from dopsd.bench.live import Memory
 from dopsd.bench.models import Model, SizeName, like, model
 from dopsd.bench.train import Question
-from dopsd.blocks import blocks
-from dopsd.checkpointing import checkpoint_
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser, Network
-from dopsd.lean import lean_
-from dopsd.memory import Part, lasting
+from dopsd.footprint.blocks import blocks
+from dopsd.footprint.checkpointing import checkpoint_
+from dopsd.footprint.lean import lean_
+from dopsd.footprint.plan import Part, lasting
+from dopsd.footprint.resting import is_resting, rest_
 from dopsd.objective import Objective, Scene, objective
 from dopsd.placement import CPU, Placement
 from dopsd.recipe import Training
-from dopsd.resting import is_resting, rest_
 from dopsd.roles import Roles
 from dopsd.whole import attach_whole_
 

@@ -17,7 +17,7 @@ from dopsd.bench.models import model
 from dopsd.bench.train import Question
 from dopsd.examples import Examples
 from dopsd.families.catalogue import family
-from dopsd.lean import lean_
+from dopsd.footprint.lean import lean_
 from dopsd.objective import Scene, objective
 from dopsd.placement import Placement
 from dopsd.recipe import Training

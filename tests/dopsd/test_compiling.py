@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from dopsd.compiling import compile_
 from dopsd.examples import Examples
+from dopsd.footprint.compiling import compile_
 from dopsd.recipe import Training
 from dopsd.run import Run
 from dopsd.training import train

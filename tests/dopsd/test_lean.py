@@ -13,7 +13,7 @@ from dopsd.adapter_roles import Shape, attach_
 from dopsd.bench.meter import metered
 from dopsd.bench.models import model
 from dopsd.families.catalogue import family
-from dopsd.lean import LeanNorm, lean_
+from dopsd.footprint.lean import LeanNorm, lean_
 from dopsd.placement import CPU
 from dopsd.recipe import Training
 from dopsd.roles import Roles

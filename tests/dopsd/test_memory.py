@@ -15,15 +15,15 @@ from dopsd.bench.__main__ import main
 from dopsd.bench.live import Memory
 from dopsd.bench.memory import of_base
 from dopsd.bench.models import model
-from dopsd.checkpointing import checkpoint_
 from dopsd.examples import Examples, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
-from dopsd.memory import Part, lasting, table
+from dopsd.footprint.checkpointing import checkpoint_
+from dopsd.footprint.plan import Part, lasting, table
+from dopsd.footprint.resting import is_resting, rest_
 from dopsd.objective import Scene, objective
 from dopsd.placement import CPU, Placement
 from dopsd.recipe import Checkpointing, Training
-from dopsd.resting import is_resting, rest_
 from dopsd.roles import Roles
 from dopsd.whole import attach_whole_
 

@@ -11,12 +11,12 @@ from torch import nn
 from dopsd.adapter import save_adapter
 from dopsd.adapter_roles import Shape, attach_
 from dopsd.bench.live import Memory
-from dopsd.checkpointing import checkpoint_
 from dopsd.examples import Examples
 from dopsd.family import Denoiser
+from dopsd.footprint.checkpointing import checkpoint_
+from dopsd.footprint.resting import Rest, is_resting, rest_
 from dopsd.placement import CPU
 from dopsd.recipe import Training
-from dopsd.resting import Rest, is_resting, rest_
 from dopsd.run import Run, identity
 from dopsd.training import Record, train
 

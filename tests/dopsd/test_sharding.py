@@ -14,17 +14,17 @@ from safetensors.torch import load_file
 
 from dopsd import companions, ranks
 from dopsd.bench.memory import gathered
-from dopsd.blocks import blocks
 from dopsd.checkpoint import Checkpoint
 from dopsd.curves import Curves, point
 from dopsd.examples import Examples, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser
-from dopsd.memory import lasting
+from dopsd.footprint.blocks import blocks
+from dopsd.footprint.plan import lasting
+from dopsd.footprint.sharding import own
 from dopsd.recipe import Training, decisive
 from dopsd.run import Run, identity
 from dopsd.sampling import noise, walk
-from dopsd.sharding import own
 from dopsd.trained import FOLDER
 from dopsd.training import train
 from dopsd.tuning import main

@@ -7,7 +7,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from dopsd.bench import memory
-from dopsd.memory import Part
+from dopsd.footprint.plan import Part
 from dopsd.recipe import Training
 from dopsd.trained import FILE
 from flows.cli import app

@@ -22,8 +22,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from dopsd import ranks
-from dopsd.blocks import blocks
 from dopsd.family import Network
+from dopsd.footprint.blocks import blocks
 from dopsd.placement import fastest
 
 
