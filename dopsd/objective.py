@@ -98,6 +98,7 @@ _METHODS = {
     "pso_db": ("dopsd.methods.pso_db", "PairwiseDreamBooth"),
     "sft-teacher": ("dopsd.methods.sft_teacher", "TeacherFlowMatching"),
     "offpolicy": ("dopsd.methods.offpolicy", "OffPolicyDistillation"),
+    "anchored": ("dopsd.methods.anchored", "AnchoredDistillation"),
 }
 
 NAMES = tuple(_METHODS)

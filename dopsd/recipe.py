@@ -9,10 +9,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 _FORBID_UNKNOWN_KEYS = {"extra": "forbid"}
 
-Method = Literal["dopsd", "sft", "sft-parent", "sft-adapter", "dreambooth", "pso", "pso_db", "sft-teacher", "offpolicy"]
+Method = Literal[
+    "dopsd", "sft", "sft-parent", "sft-adapter", "dreambooth", "pso", "pso_db", "sft-teacher", "offpolicy", "anchored",
+]  # fmt: skip
 """The ways of tuning; `dopsd.objective` knows where each is."""
 
-TAUGHT: tuple[Method, ...] = ("dopsd", "offpolicy", "sft-teacher")
+TAUGHT: tuple[Method, ...] = ("dopsd", "offpolicy", "sft-teacher", "anchored")
 """Those that follow a teacher, and learn nothing from a weak one."""
 
 Checkpointing = Literal["none", "selective", "full"]
@@ -41,7 +43,8 @@ class Training:
     them. `num_states` of their states, drawn at random, are learnt from in an iteration; 0 is all.
 
     The baselines: `num_samples` an image are drawn once by the untrained model (class pictures, losers, the teacher's
-    pictures, fixed states). `prior_weight` is DreamBooth's; the `pso_` keys have the values of PSO's scripts.
+    pictures, fixed states). `prior_weight` is DreamBooth's; the `pso_` keys have the values of PSO's scripts. Of
+    "anchored", which is ours, `anchor_weight` is how much the base counts beside the teacher.
 
     In what pieces, which changes how sums round and nothing else: `processes`, each with a GPU of its own, share a
     batch of `batch_size`, and each walks its rows back in `accumulate` parts. `sharded` divides among them, too, all
@@ -71,6 +74,7 @@ class Training:
     num_states: int = 0
     num_samples: int = 8
     prior_weight: float = 1.0
+    anchor_weight: float = 1.0
     pso_beta: float = 5.0
     pso_loser_share: float = 0.1
     pso_prior_weight: float = 0.5
@@ -110,7 +114,7 @@ class Training:
             _at_least(key, getattr(self, key), 1)
         for key in ("learning_rate", "max_gradient_norm", "pso_beta"):
             _above_zero(key, getattr(self, key))
-        shares = ("prior_weight", "pso_loser_share", "pso_prior_weight")
+        shares = ("prior_weight", "anchor_weight", "pso_loser_share", "pso_prior_weight")
         for key in (*shares, "seed", "ema_warmup", "learning_rate_warmup", "sample_every", "stop_early"):
             _at_least(key, getattr(self, key), 0)
         _within("ema_decay", self.ema_decay, 0, 1)

@@ -324,3 +324,29 @@ def test_the_fixed_states_are_those_of_a_walk(denoiser: Denoiser, roles: Adapter
 
 def test_the_recipe_knows_which_methods_follow_a_teacher() -> None:
     assert set(TAUGHT) == {method for method in METHODS if objective(method)(Training()).needs.teacher}
+
+
+def test_an_anchor_adds_the_base_on_plain_words_and_nothing_else(
+    denoiser: Denoiser, roles: AdapterRoles, scene: Scene
+) -> None:
+    moved(roles)
+    plain = replace(scene, student=scene.plain, teacher=scene.plain)
+    settings = {"num_steps": 3, "teacher": "frozen"}
+    frozen = AdapterRoles(roles.network, roles.student, {}, speaker=None)
+    told = terms("dopsd", denoiser, roles, scene, num_steps=3)
+    held = terms("dopsd", denoiser, frozen, plain, **settings)
+    found = terms("anchored", denoiser, roles, scene, num_steps=3, anchor_weight=0.5)
+    assert [term.name for term in found] == ["1", "2", "3", "anchor_1", "anchor_2", "anchor_3"]
+    assert [term.loss.item() for term in found] == [
+        *(term.loss.item() for term in told), *(0.5 * term.loss.item() for term in held)
+    ]  # fmt: skip
+
+
+def test_who_has_learnt_nothing_is_at_anchor(denoiser: Denoiser, roles: AdapterRoles, scene: Scene) -> None:
+    found = terms("anchored", denoiser, roles, scene)
+    assert [term.gap.item() for term in found[4:]] == [0, 0, 0, 0]
+
+
+def test_an_anchor_wants_plain_words(denoiser: Denoiser, roles: AdapterRoles, examples: Examples) -> None:
+    with pytest.raises(ValueError, match=r"e0 has no caption in plain words.*embed\.class_noun"):
+        objective("anchored")(Training()).prepare(denoiser, roles, examples.rows[0], [0])

@@ -13,6 +13,7 @@ ROWS = {"iterations": 3, "batch_size": 2, "num_steps": 4, "num_samples": 5}
     [
         ("dopsd", 0, 4 + 4, 4),  # teacher and student at every state of the student's walk
         ("offpolicy", 4 * 5, 4 + 4, 4),  # the walks are made once
+        ("anchored", 0, 2 * (4 + 4), 2 * 4),  # D-OPSD twice
         ("sft", 0, 1, 1),
         ("sft-parent", 0, 1, 1),
         ("sft-adapter", 0, 1, 1),
