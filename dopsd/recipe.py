@@ -74,7 +74,7 @@ class Training:
     num_states: int = 0
     num_samples: int = 8
     prior_weight: float = 1.0
-    anchor_weight: float = 1.0
+    anchor_weight: float = 4.0
     pso_beta: float = 5.0
     pso_loser_share: float = 0.1
     pso_prior_weight: float = 0.5
