@@ -56,6 +56,7 @@ class Checkpoint:
     def begin_(self, roles: Roles, optimizer: torch.optim.AdamW, training: Training) -> Standing:
         """Restore what there is. For a guard the beginning is saved too: what is left if nothing good comes of it."""
         standing = self.restore_(roles, optimizer, training.iterations)
+        ranks.wait()  # all have looked: now there may be more
         if training.stop_early and standing.position == 0:
             self.save(standing, roles, optimizer)
         return standing

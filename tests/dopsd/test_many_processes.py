@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from dopsd import companions, ranks
 from dopsd.adapter import save_adapter
+from dopsd.checkpoint import Checkpoint
 from dopsd.companions import accompanied
 from dopsd.curves import Curves, point
 from dopsd.examples import Examples, save_example
@@ -85,6 +86,21 @@ def test_two_processes_learn_what_one_learns_and_one_goes_on_where_they_ended(
     assert "is of 2 processes, 1 go on" in caplog.text
     for one, shared in zip(curve(alone), curve(run), strict=True):
         assert shared == pytest.approx(one, **CLOSE)
+
+
+def late(models: Any, examples: Examples, training: Training, run: Run) -> None:
+    """Train, and let the second process look for states when the first has long looked."""
+    restored = Checkpoint.restore_
+    if ranks.rank():
+        Checkpoint.restore_ = lambda *about: time.sleep(0.5) or restored(*about)  # type: ignore[method-assign]
+    trained(models, examples, training, run)
+
+
+def test_what_a_guard_saves_at_the_beginning_is_no_state_that_another_process_goes_on_from(
+    models: Any, examples: Examples, run: Run
+) -> None:
+    assert among(2, late, models, examples, replace(TINY, stop_early=2), run) == [0, 0]
+    assert torch.equal(learnt(run), learnt(run, rank=1))
 
 
 def test_two_processes_draw_what_one_draws_where_sizes_differ(models: Any, of_two_sizes: Examples, run: Run) -> None:
