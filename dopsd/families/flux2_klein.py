@@ -20,6 +20,7 @@ from dopsd.families.flux2_klein_encoder import load_decoder, load_encoder
 from dopsd.family import Context, Family
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, load_placed
+from dopsd.sharding import is_sharded
 
 
 class Flux2KleinDenoiser:
@@ -46,15 +47,18 @@ class Flux2KleinDenoiser:
         """Predict d(latents)/d(sigma), fp32, at latents `x` (n, c, h, w).
 
         Rows whose contexts have one shape go together: the network knows no mask. Raises ValueError for a reference
-        that has not the channels of `x`.
+        that has not the channels of `x`, and for several shapes where processes share the weights: they gather them
+        together, so none may walk through the network more often than another.
         """
         for context in contexts:
             if context.reference is not None and context.reference.shape[0] != x.shape[1]:
                 shape = tuple(context.reference.shape)
                 raise ValueError(f"a reference of shape {shape} for latents of {x.shape[1]} channels: embed it again")
         time = (sigma.to(x.device) * 1000 / 1000).expand(len(x))  # the pipeline's own rounding
-        parts, order = [], list[int]()
-        for rows in rows_alike([_shape(context) for context in contexts], most=len(x)):
+        parts, order, shapes = [], list[int](), [_shape(context) for context in contexts]
+        if len(set(shapes)) > 1 and is_sharded(dict(self.network.named_parameters())):
+            raise ValueError(f"contexts of shapes {sorted(set(shapes))} in a batch: embed all alike, or unset sharded")
+        for rows in rows_alike(shapes, most=len(x)):
             parts.append(self._velocity(x[rows], time[rows], [contexts[row] for row in rows]))
             order += rows
         return torch.cat(parts)[torch.tensor(order, device=x.device).argsort()]

@@ -16,12 +16,12 @@ from dopsd import companions, ranks
 from dopsd.bench.memory import gathered
 from dopsd.checkpoint import Checkpoint
 from dopsd.curves import Curves, point
-from dopsd.examples import Examples, save_example
+from dopsd.examples import Example, Examples, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser
 from dopsd.footprint.blocks import blocks
 from dopsd.footprint.plan import lasting
-from dopsd.footprint.sharding import own
+from dopsd.footprint.sharding import own, shard_
 from dopsd.recipe import Training, decisive
 from dopsd.run import Run, identity
 from dopsd.sampling import noise, walk
@@ -86,6 +86,47 @@ def test_two_processes_learn_divided_what_one_learns_whole(
     for one, shared in zip(curve(alone), curve(run), strict=True):
         assert shared == pytest.approx(one, **CLOSE)
     assert torch.allclose(learnt(run), learnt(alone), atol=2e-4)
+
+
+@pytest.fixture
+def shown() -> Examples:
+    """Make examples whose teacher is shown the picture as latents."""
+    rng = torch.Generator().manual_seed(1)
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=rng)
+
+    rows = (
+        Example(f"e{n}", Context(drawn(7, 96)), Context(drawn(7, 96), drawn(16, 3, 3)), drawn(16, 3, 3))
+        for n in range(3)
+    )
+    return Examples(tuple(rows), "digest-of-three")
+
+
+def test_flux2_klein_learns_divided_what_it_learns_whole(models: Any, shown: Examples, tmp_path: Path) -> None:
+    kleins, of = replace(models, base=models.klein), family("flux2-klein")
+    alone, shared = (Run(of, "small-klein@0", tmp_path / name) for name in ("alone", "shared"))
+    trained(kleins, shown, TINY, alone)
+    assert among(2, trained, kleins, shown, TINY, shared) == [0, 0]
+    for one, two in zip(curve(alone), curve(shared), strict=True):
+        assert two == pytest.approx(one, **CLOSE)
+
+
+def asked(models: Any, rows: Examples, expected: Any) -> None:
+    """Ask a divided FLUX.2-klein about contexts of several lengths."""
+    Accelerator(cpu=True)
+    denoiser = family("flux2-klein").load_denoiser(models.klein)
+    shard_(denoiser.network)
+    contexts = [rows.rows[0].student, Context(rows.rows[1].student.tokens[1:])]
+    with expected:
+        denoiser.velocity(noise([1, 2], (16, 3, 3)), torch.tensor(1.0), contexts)
+
+
+def test_what_one_process_would_walk_twice_is_refused_where_they_walk_together(models: Any, shown: Examples) -> None:
+    refused = pytest.raises(
+        ValueError, match=r"of shapes \[\(6,\), \(7,\)\] in a batch: embed all alike, or unset sharded"
+    )
+    assert among(2, asked, models, shown, refused) == [0, 0]
 
 
 def test_divided_resuming_equals_never_stopping(models: Any, examples: Examples, run: Run) -> None:
