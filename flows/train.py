@@ -83,7 +83,8 @@ def _explain_memory(said: dict[str, Any], *, entries: Path | None, base: str | N
         sections = resolved(load(Path()))
         params = parse(sections | {"train": sections["train"] | said})
         models, place = params.models, Path(PLACES["embeddings"]) / "entries"
-        found = parts(Path(models.base), models.family, params.train, entries=place, side_px=params.embed.image_side_px)
+        known, side_px = place if place.is_dir() else None, params.embed.image_side_px
+        found = parts(Path(models.base), models.family, params.train, entries=known, side_px=side_px)
     elif base is None:
         raise ValueError("--entries is for training outside of a project: name --base, too")
     else:

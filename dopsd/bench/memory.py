@@ -67,14 +67,14 @@ def gathered(network: Network, training: Training) -> list[Part]:
     return [Part("weights and gradients of blocks, gathered", 4 * (2 * outside + 3 * max(sizes)))]
 
 
-def of_base(base: Path, name: str, training: Training, *, entries: Path, side_px: int) -> list[Part]:
-    """List the parts for a base of the family `name`, at the largest of its entries, or at pictures of `side_px`.
+def of_base(base: Path, name: str, training: Training, *, entries: Path | None, side_px: int) -> list[Part]:
+    """List the parts for a base of the family `name`, at the largest of its entries; without, at pictures of `side_px`.
 
-    Raises FileNotFoundError or ValueError where the base has no configuration that is known here.
+    Raises FileNotFoundError or ValueError where the base has no configuration that is known here, or no entry is there.
     """
     about = like(base, name)
     count = -(-training.batch_size // (training.processes * training.accumulate))
-    found = Examples.read(entries) if entries.is_dir() else about.examples("full", side_px, count=1)
+    found = Examples.read(entries) if entries else about.examples("full", side_px, count=1)
     largest = max(found, key=lambda row: (row.latents.numel(), len(row.teacher.tokens)))
     return explained(about, "full", Examples((largest,) * count, "largest"), training)
 

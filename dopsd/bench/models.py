@@ -41,7 +41,10 @@ class Size:
 
 @dataclass(frozen=True)
 class Model:
-    """A model line with its sizes; latents have `channels`, and one stands for `pixels` x `pixels` of the picture."""
+    """A model line with its sizes; one latent stands for `pixels` x `pixels` of the picture.
+
+    Sides of pictures are multiples of `multiple` pixels.
+    """
 
     family: str
     kind: Any
@@ -49,6 +52,7 @@ class Model:
     scheduler: Mapping[str, Any]
     pixels: int
     sizes: Mapping[SizeName, Size]
+    multiple: int = 16
 
     def network(self, size: SizeName, placement: Placement) -> Network:
         """Build the network where and how `placement` says, with random weights, frozen."""
@@ -64,8 +68,8 @@ class Model:
 
     def latent_shape(self, size: SizeName, side_px: int) -> tuple[int, int, int]:
         """Say the shape of the latents of a square picture; raises ValueError for a side that has none."""
-        if side_px % 16:
-            raise ValueError(f"--side {side_px}: give a multiple of 16 pixels")
+        if side_px < 1 or side_px % self.multiple:
+            raise ValueError(f"a picture of {side_px} pixels a side: give a multiple of {self.multiple}")
         channels = int(self.sizes[size].config["in_channels"])
         return channels, side_px // self.pixels, side_px // self.pixels
 
@@ -121,6 +125,8 @@ _Z_IMAGE: Mapping[SizeName, Size] = {
     ),
 }  # fmt: skip
 _TINY_KLEIN = {"in_channels": 32, "attention_head_dim": 32, "axes_dims_rope": (8, 8, 8, 8)}
+_VAE_HALVINGS = 3
+"""So often the published autoencoders halve a picture."""
 _DYNAMIC = {"use_dynamic_shifting": True}
 
 MODELS: Mapping[str, Model] = {
@@ -145,19 +151,24 @@ MODELS: Mapping[str, Model] = {
 
 
 def like(base: Path, family: str) -> Model:
-    """Give the line of `family`, its full size configured as the model in the folder `base` is.
+    """Give the line of `family`, its full size configured as the model in the folder `base` is, and its pixels, too.
 
     Raises ValueError for a family that is not measured, FileNotFoundError where no configuration lies there.
     """
     about = next((about for about in MODELS.values() if about.family == family), None)
     if about is None:
         raise ValueError(f"family {family}: choose one of {', '.join({about.family for about in MODELS.values()})}")
-    path = base / "transformer" / "config.json"
+    config, vae = (_configuration(base / part / "config.json") for part in ("transformer", "vae"))
+    width = config.get("cap_feat_dim") or config["joint_attention_dim"]
+    smaller = 2 ** (_VAE_HALVINGS + 1 - len(vae["block_out_channels"]))  # than the published autoencoder's pictures
+    sizes: Mapping[SizeName, Size] = {"full": replace(about.sizes["full"], config=config, width=width)}
+    return replace(about, sizes=sizes, pixels=about.pixels // smaller, multiple=about.multiple // smaller)
+
+
+def _configuration(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: name a folder in the layout of the hub")
-    config = {key: value for key, value in json.loads(path.read_text()).items() if not key.startswith("_")}
-    width = config.get("cap_feat_dim") or config["joint_attention_dim"]
-    return replace(about, sizes={"full": replace(about.sizes["full"], config=config, width=width)})
+    return {key: value for key, value in json.loads(path.read_text()).items() if not key.startswith("_")}
 
 
 def model(name: str) -> Model:

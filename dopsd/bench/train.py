@@ -56,8 +56,8 @@ class Question:
                 raise ValueError(f"--methods: there is no {method!r} to measure; choose some of {', '.join(ARMS)}")
         if self.settings and "naive" in self.methods:
             raise ValueError("--set: the naive form is the released code's, which has no such settings: leave it out")
-        if min([*self.batches, self.iterations, self.warmup]) < 1:
-            raise ValueError("--batch and --iterations: give numbers >= 1")
+        if min([*self.batches, self.iterations, self.num_steps, self.rank, self.warmup]) < 1:
+            raise ValueError("--batch, --iterations, --num-steps and --rank: give numbers >= 1")
 
     def training(self, method: str, batch: int) -> Training:
         """Say it as a recipe, which no checkpoint and no look interrupts."""

@@ -140,8 +140,10 @@ def test_what_cannot_be_measured_is_refused_with_the_reason(
     assert "--size full needs a GPU" in capsys.readouterr().err
     with pytest.raises(ValueError, match="no 'pso' to measure; choose some of dopsd, naive, sft"):
         Question("z-image", "tiny", methods=("pso",))
-    with pytest.raises(ValueError, match="--side 1000: give a multiple of 16"):
+    with pytest.raises(ValueError, match="a picture of 1000 pixels a side: give a multiple of 16"):
         Question("z-image", "full", side_px=1000)
+    with pytest.raises(ValueError, match="--num-steps and --rank: give numbers >= 1"):
+        Question("z-image", "tiny", num_steps=0)
     with pytest.raises(ValueError, match="--family sdxl: choose one of z-image"):
         Question("sdxl", "full")
 

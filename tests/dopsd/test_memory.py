@@ -14,7 +14,7 @@ from dopsd.bench import memory
 from dopsd.bench.__main__ import main
 from dopsd.bench.live import Memory
 from dopsd.bench.memory import of_base
-from dopsd.bench.models import model
+from dopsd.bench.models import like, model
 from dopsd.examples import Examples, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
@@ -118,6 +118,25 @@ def test_what_a_walk_back_would_take_is_what_it_takes(models: Any, examples: Exa
 def test_a_base_without_a_configuration_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="name a folder in the layout of the hub"):
         of_base(tmp_path, "z-image", TINY, entries=tmp_path, side_px=64)
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "latents"), [("base", "z-image", (4, 6, 6)), ("klein", "flux2-klein", (16, 3, 3))]
+)
+def test_where_nothing_is_embedded_a_picture_is_imagined_as_the_bases_autoencoder_would_encode_it(
+    models: Any, base: str, name: str, latents: tuple[int, ...]
+) -> None:
+    about = like(getattr(models, base), name)
+    assert about.latent_shape("full", 24) == latents
+    with pytest.raises(ValueError, match="a picture of 28 pixels a side: give a multiple of 8"):
+        about.latent_shape("full", 28)
+    *_, foretold = of_base(getattr(models, base), name, TINY, entries=None, side_px=24)
+    assert foretold.num_bytes > 0
+
+
+def test_entries_that_are_not_there_are_not_imagined(models: Any, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere holds no \*.safetensors"):
+        of_base(models.base, "z-image", TINY, entries=tmp_path / "nowhere", side_px=64)
 
 
 def test_the_published_sizes_are_told_part_by_part(
