@@ -1,7 +1,6 @@
 """Directories exactly as the hub has them: sharded weights with an index, tokenizer, processor, scheduler."""
 
 import json
-import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +13,12 @@ from huggingface_hub.errors import GatedRepoError
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from transformers import Qwen3ForCausalLM, Qwen3VLForConditionalGeneration
 
 from dopsd.families.catalogue import NAMES, family
 from dopsd.family import Family
 from dopsd.pretrained import load
-
-SHARD = "40KB"
+from tests import hub_layout
+from tests.hub_layout import shards
 
 
 @dataclass(frozen=True)
@@ -39,49 +37,9 @@ def hub(request: pytest.FixtureRequest, models: Any, tmp_path: Path) -> Hub:
     line = family(request.param)
     plain = models.base if line.name == "z-image" else models.klein
     base, seeing = tmp_path / "base", tmp_path / "seeing"
-    shutil.copytree(plain, base)
-    _shard_denoiser(line, base)
-    _shard_text_encoder(base)
-    _lay_out_vision_language(models.vision_language, seeing)
+    hub_layout.lay_out_base(line, plain, base, shard="40KB")
+    hub_layout.lay_out_vision_language(models.vision_language, seeing, shard="40KB")
     return Hub(line, base, seeing, plain, models.vision_language)
-
-
-def _shard_denoiser(line: Family, base: Path) -> None:
-    network = line.load_denoiser(base).network
-    shutil.rmtree(base / "transformer")
-    network.save_pretrained(base / "transformer", max_shard_size=SHARD)
-
-
-def _shard_text_encoder(base: Path) -> None:
-    """Put the whole language model there, as the hub does for both: its names begin with "model."."""
-    config = json.loads((base / "text_encoder/config.json").read_text())
-    model = Qwen3ForCausalLM.from_pretrained(base / "text_encoder")
-    shutil.rmtree(base / "text_encoder")
-    model.save_pretrained(base / "text_encoder", max_shard_size=SHARD)
-    saved = json.loads((base / "text_encoder/config.json").read_text())
-    assert saved["architectures"] == ["Qwen3ForCausalLM"]
-    assert saved["hidden_size"] == config["hidden_size"]
-
-
-def _lay_out_vision_language(plain: Path, seeing: Path) -> None:
-    """Keep the template in JSON, name the fast image processor, and put a video processor's settings beside it."""
-    shutil.copytree(plain, seeing)
-    for path in seeing.glob("*.safetensors"):
-        path.unlink()
-    model = Qwen3VLForConditionalGeneration.from_pretrained(plain)
-    model.save_pretrained(seeing, max_shard_size=SHARD)
-    template = (seeing / "chat_template.jinja").read_text()
-    (seeing / "chat_template.jinja").unlink()
-    (seeing / "chat_template.json").write_text(json.dumps({"chat_template": template}))
-    settings = json.loads((seeing / "preprocessor_config.json").read_text())
-    names = {"processor_class": "Qwen3VLProcessor", "image_processor_type": "Qwen2VLImageProcessorFast"}
-    (seeing / "preprocessor_config.json").write_text(json.dumps(settings | names))
-    video = {"processor_class": "Qwen3VLProcessor", "video_processor_type": "Qwen3VLVideoProcessor"}
-    (seeing / "video_preprocessor_config.json").write_text(json.dumps(settings | video))
-
-
-def shards(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*-of-*.safetensors"))
 
 
 def test_both_sides_say_the_same_from_the_hubs_layout(hub: Hub, picture: Callable[[int], Image.Image]) -> None:
