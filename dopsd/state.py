@@ -36,6 +36,7 @@ def keep(place: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str], *
     if not is_divided:
         if not ranks.rank():
             _write(tensors, place.with_suffix(_SUFFIX), notes)
+            remove(place)  # a damaged one of as many iterations, of divided weights
         return
     staged = place.with_suffix(".staged")
     if not ranks.rank():
@@ -46,6 +47,7 @@ def keep(place: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str], *
     if not ranks.rank():
         remove(place)
         staged.replace(place)
+        remove(place.with_suffix(_SUFFIX))
     ranks.wait()
 
 

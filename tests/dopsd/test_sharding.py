@@ -167,6 +167,19 @@ def test_a_torn_part_is_told_to_all_and_the_state_before_serves(
     assert len(list(state.iterdir())) == 2
 
 
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_a_damaged_state_goes_when_as_many_iterations_are_saved_by_another_number(
+    models: Any, examples: Examples, run: Run, before: int, after: int
+) -> None:
+    assert among(before, trained, models, examples, TINY, run) == [0] * before
+    state = newest(run, examples)
+    for path in [state] if state.is_file() else state.iterdir():
+        path.write_bytes(path.read_bytes()[:-9])
+    assert among(after, trained, models, examples, TINY, run) == [0] * after
+    assert sorted(path.stem for path in state.parent.glob("after-*")) == ["after-00000002", "after-00000004"]
+    assert newest(run, examples).is_dir() == (after > 1)
+
+
 def test_each_process_holds_its_rows_alone(models: Any, examples: Examples, run: Run) -> None:
     assert among(2, trained, models, examples, TINY, run) == [0, 0]
     network = run.family.load_denoiser(models.base).network
