@@ -61,7 +61,8 @@ def load_network(kind: Any, model: str | Path, part: str = "", **options: Any) -
     network, found = load(kind, model, part, **weights(**options), output_loading_info=True)
     if missing := sorted(found["missing_keys"]):
         where, named_ones = Path(model, part), ", ".join(missing[:3])
-        raise ValueError(f"{where} lacks {len(missing)} weights of {kind.__name__} ({named_ones} ...): fetch it again")
+        said = f"{where} lacks {len(missing)} weights of {kind.__name__} ({named_ones} ...)"
+        raise ValueError(f"{said}: is it of another family? If it is not, fetch it again")
     return network
 
 

@@ -18,7 +18,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 
 from dopsd.bench.machine import described, measured_on, peak_bytes, settled_time
 from dopsd.bench.models import Model, model
-from dopsd.bench.train import Question
+from dopsd.bench.train import Question, refuse_company
 from dopsd.families.catalogue import family
 from dopsd.placement import Placement, cradle
 from dopsd.run import Run
@@ -43,8 +43,9 @@ class Row:
 def measure(question: Question) -> dict[str, Any]:
     """Answer as a JSON object: the question, the machine, and a row a batch.
 
-    Raises ValueError for a full-size network on a machine without a GPU.
+    Raises ValueError for a full-size network on a machine without a GPU, and for several processes.
     """
+    refuse_company(question)
     placement, about = measured_on(question.size), model(question.family)
     with TemporaryDirectory() as folder:
         base = _written(about, question, placement, Path(folder) / "base")

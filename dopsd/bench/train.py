@@ -100,13 +100,20 @@ class Row:
 def measure(question: Question) -> dict[str, Any]:
     """Answer as a JSON object: the question, the machine, its peak, and a row a method and batch.
 
-    Raises ValueError for a full-size network on a machine without a GPU.
+    Raises ValueError for a full-size network on a machine without a GPU, and for several processes.
     """
+    refuse_company(question)
     placement = measured_on(question.size)
     rate = matmul_rate(placement)
     rows = [_row(question, method, batch, placement, rate) for batch in question.batches for method in question.methods]
     compared = [vars(_beside_sft(row, rows)) for row in rows]
     return {"question": vars(question), **described(placement), "matmul_tflop_s": rate / 1e12, "rows": compared}
+
+
+def refuse_company(question: Question) -> None:
+    """Refuse to say of several processes what one would take; raises ValueError naming the option."""
+    if question.settings.get("processes", 1) != 1:
+        raise ValueError("--set processes: one is measured here; `bench memory` tells what each of several would hold")
 
 
 def _row(question: Question, method: str, batch: int, placement: Placement, rate: float) -> Row:

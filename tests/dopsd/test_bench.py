@@ -138,6 +138,9 @@ def test_what_cannot_be_measured_is_refused_with_the_reason(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert main(["train", "--family", "z-image"]) == 1
     assert "--size full needs a GPU" in capsys.readouterr().err
+    for command in ("train --methods sft", "start"):
+        assert main(f"{command} --family z-image --size tiny --batch 2 --side 32 --set processes=2".split()) == 1
+        assert "`bench memory` tells what each of several would hold" in capsys.readouterr().err
     with pytest.raises(ValueError, match="no 'pso' to measure; choose some of dopsd, naive, sft"):
         Question("z-image", "tiny", methods=("pso",))
     with pytest.raises(ValueError, match="a picture of 1000 pixels a side: give a multiple of 16"):
