@@ -18,9 +18,9 @@ from torch import Tensor
 from dopsd.batching import rows_alike
 from dopsd.families.flux2_klein_encoder import load_decoder, load_encoder
 from dopsd.family import Context, Family
+from dopsd.footprint.sharding import is_sharded
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, load_placed
-from dopsd.sharding import is_sharded
 
 
 class Flux2KleinDenoiser:
