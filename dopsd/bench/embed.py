@@ -1,28 +1,22 @@
 """Images a second that embedding takes in: what the student reads, what the teacher reads, and latents.
 
-    python -m dopsd.bench embed --family z-image --size tiny --side 64 --batch 1,8
-
-Captions have a hundred letters, a token each, and are all alike in length: batches are full.
+python -m dopsd.bench embed --family z-image --size tiny --side 64 --batch 1,8
 """
 
 import gc
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import torch
-from PIL import Image
 from torch import nn
 
-from dopsd.bench.encoders import encoder_side
 from dopsd.bench.machine import described, matmul_rate, measured_on, peak_bytes, seconds
 from dopsd.bench.meter import metered
+from dopsd.bench.reading import works
 from dopsd.bench.train import Question
 from dopsd.placement import Placement
 
 _GIB = 2**30
-_LETTERS = 100
 
 
 @dataclass(frozen=True)
@@ -51,8 +45,10 @@ def measure(question: Question) -> dict[str, Any]:
 
 def _rows(question: Question, batch: int, placement: Placement, rate: float) -> list[Row]:
     """Time each kind by itself, and add up: entries of a kind are made one kind after another."""
+    gc.collect()
     rows = []
-    for kind, work in _works(question, batch, placement).items():
+    side_px = question.side_px
+    for kind, work in works(question.family, question.size, batch=batch, side_px=side_px, placement=placement).items():
         with metered(nn.Module()) as cost:
             work()
         peak = peak_bytes(placement)
@@ -65,17 +61,3 @@ def _rows(question: Question, batch: int, placement: Placement, rate: float) -> 
 
 def _row(kind: str, batch: int, taken: float, flops: float, rate: float, peak_gib: float) -> Row:
     return Row(kind, batch, taken, 1 / taken, flops / 1e12, flops / taken / rate, peak_gib)
-
-
-def _works(question: Question, batch: int, placement: Placement) -> Mapping[str, Callable[[], object]]:
-    """Say what is done for each kind of entry."""
-    gc.collect()
-    encoder = encoder_side(question.family, question.size, placement)
-    captions = ["a" * _LETTERS] * batch
-    pixels = torch.randint(256, (batch, question.side_px, question.side_px, 3), dtype=torch.uint8)
-    images = [Image.fromarray(one.numpy()) for one in pixels]
-    return {
-        "student": lambda: encoder.student_contexts(captions),
-        "teacher": lambda: encoder.teacher_contexts(captions, images),
-        "latents": lambda: encoder.latents(images),
-    }

@@ -1,9 +1,6 @@
-"""The iteration as the released code has it: all K states in one graph, one backward for them; for the side by side.
+"""The iteration as the released code has it, for the side by side: batches encoded again, one graph of all K states."""
 
-Encoders are no part of it here, as they are none of ours: the released code has them encode every batch again.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from accelerate import Accelerator
@@ -18,9 +15,18 @@ from dopsd.recipe import Training
 
 
 def joint_iterations(
-    denoiser: Denoiser, examples: Examples, training: Training, family: Family, placement: Placement
+    denoiser: Denoiser,
+    examples: Examples,
+    training: Training,
+    family: Family,
+    placement: Placement,
+    *,
+    encode: Sequence[Callable[[], object]],
 ) -> Iterator[None]:
-    """Train by D-OPSD without end, and stop after each iteration; the gradient is the one of `dopsd.training`."""
+    """Train by D-OPSD without end, and stop after each iteration; the gradient is the one of `dopsd.training`.
+
+    What `encode` makes at the beginning of each takes its time and its memory; learnt is from `examples`.
+    """
     is_bf16 = placement.dtype == torch.bfloat16
     accelerator = Accelerator(mixed_precision="bf16" if is_bf16 else "no")
     shape = Shape(family.lora_targets, training.rank, training.alpha)
@@ -29,6 +35,8 @@ def joint_iterations(
     optimizer = torch.optim.AdamW(roles.student.values(), lr=training.learning_rate, weight_decay=0.0)
     method, step = objective("dopsd")(training), 0
     while True:
+        for work in encode:
+            work()
         batch = examples.batch(step, training.batch_size, training.seed)
         latents = torch.stack([example.latents for example in batch]).to(placement.device)
         student, teacher = [example.student for example in batch], [example.teacher for example in batch]

@@ -19,6 +19,7 @@ from dopsd.bench.joint import joint_iterations
 from dopsd.bench.machine import described, matmul_rate, measured_on, peak_bytes, settled_time
 from dopsd.bench.meter import metered
 from dopsd.bench.models import Model, SizeName, model
+from dopsd.bench.reading import works
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.placement import Placement, cradle
@@ -145,7 +146,9 @@ def _iterations(
     examples = about.examples(question.size, question.side_px, count=batch)
     training, line = question.training(method, batch), family(about.family)
     if method == "naive":
-        return joint_iterations(denoiser, examples, training, line, placement)
+        side_px, size = question.side_px, question.size
+        encode = [*works(question.family, size, batch=batch, side_px=side_px, placement=placement).values()]
+        return joint_iterations(denoiser, examples, training, line, placement, encode=encode)
     return train(denoiser, examples, training, Run(line, "random", state))
 
 
