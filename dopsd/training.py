@@ -6,8 +6,9 @@
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 import torch
@@ -69,14 +70,16 @@ def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) 
     kept = prepared(method, denoiser, roles, examples, Shelf.of(checkpoint.folder, training))
     guard = Guard.of(denoiser, examples, training)
     standing = checkpoint.begin_(roles, optimizer, training)
+    scenes = (_scene(examples, kept, training, step, accelerator.device) for step in count(standing.position))
+    scene = next(scenes)
 
     with postponed() as is_asked_to_end:
         while not standing.is_over(training):
             step = standing.position
             rate = _set_rate_(optimizer, learning_rate(training, step))
-            scene = _scene(examples, kept, training, step, accelerator.device)
-            loss, gaps = _walked_back(method.terms(denoiser, roles, scene), accelerator)
-            loss, gaps = ranks.add_up_(roles.student, loss, gaps)
+            walked = _walked_back(method.terms(denoiser, roles, scene), accelerator)
+            scene = next(scenes)  # goes to a GPU while that is still at work
+            loss, gaps = ranks.add_up_(roles.student, *_summed(walked))
             norm = nn.utils.clip_grad_norm_(roles.student.values(), training.max_gradient_norm).item()
             _refuse_nonfinite(step, loss, norm, checkpoint)
             optimizer.step()
@@ -98,19 +101,21 @@ def train(denoiser: Denoiser, examples: Examples, training: Training, run: Run) 
         denoiser.network = gathered(denoiser.network)
 
 
-def _walked_back(terms: Iterable[Term], accelerator: Accelerator) -> tuple[float, dict[str, float]]:
-    """Walk back from every term before the next is asked for; give their sum, and the gaps' by their names.
-
-    Numbers are asked for at the end, so that a GPU is waited for once.
-    """
+def _walked_back(terms: Iterable[Term], accelerator: Accelerator) -> list[Term]:
+    """Walk back from every term before the next is asked for; a GPU is not waited for."""
     walked = []
     for term in terms:
         accelerator.backward(term.loss)
-        walked.append((term.name, term.loss.detach(), term.gap))
+        walked.append(replace(term, loss=term.loss.detach()))
+    return walked
+
+
+def _summed(terms: Sequence[Term]) -> tuple[float, dict[str, float]]:
+    """Add losses up, and gaps by their names."""
     gaps = dict[str, float]()
-    for name, _, gap in walked:
-        gaps[name] = gaps.get(name, 0.0) + gap.item()
-    return sum(loss.item() for _, loss, _ in walked), gaps
+    for term in terms:
+        gaps[term.name] = gaps.get(term.name, 0.0) + term.gap.item()
+    return sum(term.loss.item() for term in terms), gaps
 
 
 def _cast(
