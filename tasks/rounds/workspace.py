@@ -89,6 +89,7 @@ def begin(root: Path, number: int, concept: Concept, learnt: Sequence[Path], cap
         "ingest.source": str(here / "images"),
         "caption.placeholder": own,
         "caption.instruction": caption.instruction.replace(caption.placeholder, own),
+        "embed.class_noun": concept.class_noun,
         "evaluate.novel": str(here / "novel.txt"),
         "evaluate.class_noun": concept.class_noun,
         "evaluate.kind": concept.kind,

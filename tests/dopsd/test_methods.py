@@ -350,3 +350,14 @@ def test_who_has_learnt_nothing_is_at_anchor(denoiser: Denoiser, roles: AdapterR
 def test_an_anchor_wants_plain_words(denoiser: Denoiser, roles: AdapterRoles, examples: Examples) -> None:
     with pytest.raises(ValueError, match=r"e0 has no caption in plain words.*embed\.class_noun"):
         objective("anchored")(Training()).prepare(denoiser, roles, examples.rows[0], [0])
+
+
+def test_what_is_told_plainly_is_learnt_and_not_anchored(denoiser: Denoiser, roles: AdapterRoles, scene: Scene) -> None:
+    moved(roles)
+    replayed = replace(scene, student=[scene.plain[0], *scene.student[1:]])
+    elsewhere = replace(replayed, plain=[scene.plain[1], *scene.plain[1:]])
+    found, wanted = (terms("anchored", denoiser, roles, one) for one in (replayed, elsewhere))
+    assert [term.loss.item() for term in found] == [term.loss.item() for term in wanted]
+    found = terms("anchored", denoiser, roles, replace(scene, student=scene.plain))
+    assert [term.loss.item() for term in found[4:]] == [0, 0, 0, 0]
+    assert min(term.loss.item() for term in found[:4]) > 0
