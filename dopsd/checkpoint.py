@@ -26,7 +26,7 @@ from dopsd.standing import Standing
 from dopsd.state import MEND, Damaged, keep, read, read_notes, remove
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-_STATE = re.compile(r"(after-\d{8})(\.safetensors)?")
+_STATE = re.compile(r"after-\d{8}(\.safetensors)?")
 _log = logging.getLogger(__name__)
 
 
