@@ -32,11 +32,11 @@ def lineage(
         name = load(Path()).register.model
         if (version is None) == (image is None):
             raise ValueError("name a version, or an image: `dopsd lineage v7`, `dopsd lineage --image photo.jpg`")
-        tree = importlib.import_module("tasks.ancestry.tree")
-        if version == "base":
-            found, view = tree.roots(Path(), name), "roots"
+        bases = importlib.import_module("tasks.ancestry.bases")
+        if version in ("base", *bases.bases(Path(), name)):
+            found, view = bases.roots(Path(), name), "roots"
         elif version:
-            found, view = tree.tree(Path(), name, version), "version"
+            found, view = importlib.import_module("tasks.ancestry.tree").tree(Path(), name, version), "version"
         else:
             found, view = importlib.import_module("tasks.ancestry.spread").spread(Path(), name, image, bits), "image"
     _show(found, view, as_json=as_json)

@@ -9,10 +9,11 @@ from typing import Any
 from rich.markup import escape
 from rich.tree import Tree as Picture
 
+from tasks.ancestry.bases import Roots
 from tasks.ancestry.difference import Difference
 from tasks.ancestry.index import Image
 from tasks.ancestry.spread import Spread
-from tasks.ancestry.tree import Roots, Tree
+from tasks.ancestry.tree import Tree
 
 _MOST = 20
 
@@ -43,7 +44,7 @@ def roots(found: Roots) -> Picture:
     """Draw what was made on each base."""
     top = Picture("base" if found.made else "no version was made on any base")
     for base, versions in found.made.items():
-        row = top.add(escape(base))
+        row = top.add(escape("  ".join([*found.versions.get(base, []), base])))
         row.add(f"trained on it: {', '.join(found.begun.get(base, [])) or 'none of which there is a record'}")
         row.add(f"made on it, with their descendants: {', '.join(versions)}")
     return top

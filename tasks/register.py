@@ -15,7 +15,7 @@ from tasks.folders import read_json, write_json
 from tasks.intervals import as_json
 from tasks.params import Params
 from tasks.pipeline import Room
-from tasks.versions import registry, run_record, stand_in, version_commit
+from tasks.versions import base, registry, run_record, stand_in, version_commit
 from tasks.versions.lineage import Lineage, lineage
 from tasks.versions.presentation import Entered, present, tell
 from tasks.versions.shadow import is_shadow
@@ -27,6 +27,7 @@ def run(params: Params, room: Room) -> None:
     name, root = params.register.model, room.state.parents[1]
     record = lineage(params, room, root)
     run_id = _run(params, room)
+    base.enter(root, name, record.base, folder=params.models.base, family=params.models.family)
     version = registry.enter(name, record, room.reads["adapter"], run_id)
     tell(run_id, record, room.reads, registry.model_id(name, version))
     entered = registry.entered(name, version)

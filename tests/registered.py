@@ -118,15 +118,15 @@ def project_of_two(root: Path, empty_store: Path) -> Path:
 
 
 def two_versions(root: Path) -> FakeWorkspace:
-    """Register v1, then v2 trained on from it with an image more."""
+    """Register v2, then v3 trained on from it with an image more."""
     made = laid_out(root)
     recorded_by_dvc(root)
     registered(root)
     images(root, 0, 1, 2)
     train(root, 2)
     score(root, likeness=-0.3)
-    write_json(root / "runs" / "parents" / "v1" / "manifest.json", {})
-    made.change("train.parent", "v1")
+    write_json(root / "runs" / "parents" / "v2" / "manifest.json", {})
+    made.change("train.parent", "v2")
     commit(root)
     recorded_by_dvc(root)
     registered(root)

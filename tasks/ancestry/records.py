@@ -1,4 +1,4 @@
-"""The records of all versions, read from git alone: what each was made of, and which files say so.
+"""The records of all versions that were trained, read from git alone: what each was made of, and which files say so.
 
 >>> records(Path(), "dopsd")["v7"].lineage["dataset"]
 """
@@ -14,7 +14,8 @@ from tasks.git import said, said_if_it_can
 from tasks.versions.version_commit import LOCK, RECORD, locked, tag
 
 IMAGES, CAPTIONS, LINEAGE = "images.jsonl", "captions.jsonl", "lineage.json"
-BASE = "base"
+BASE, OF_BASE = "base", "base.json"
+"""What the base is called, and the file in the commit of a version that is one (`tasks.ancestry.bases`)."""
 
 
 @dataclass(frozen=True)
@@ -36,30 +37,43 @@ class Record:
 
 
 def records(root: Path, model: str) -> dict[str, Record]:
-    """Read all tagged versions, v1 first; none outside of git. Raises ValueError naming a tag without a record."""
-    listed = said_if_it_can(
-        root, "for-each-ref", "--format=%(refname:lstrip=-1) %(objectname)", f"refs/tags/{tag(model, '')}"
-    )
-    if not listed:
+    """Read all that are tagged, the lowest number first; none outside of git.
+
+    Raises ValueError naming a tag that leads to no record.
+    """
+    commits = tagged(root, model)
+    if not commits:
         return {}
-    named = dict(line.split(" ") for line in listed.splitlines())
-    commits = {version: commit for version, commit in named.items() if version[1:].isdigit()}  # others are people's own
-    versions = sorted(commits, key=lambda version: int(version.removeprefix("v")))
     prefix = said(root, "rev-parse", "--show-prefix")
-    names = [
-        f"{commits[version]}:{prefix}{RECORD}/{file}" for version in versions for file in (LINEAGE, IMAGES, CAPTIONS)
-    ]
-    blobs = contents(root, names, is_read=False)
-    told = contents(root, [blobs[name][0] for name in names[::3] if name in blobs])
+    names = {
+        version: [f"{commit}:{prefix}{RECORD}/{file}" for file in (LINEAGE, IMAGES, CAPTIONS, OF_BASE)]
+        for version, commit in commits.items()
+    }
+    blobs = contents(root, [name for files in names.values() for name in files], is_read=False)
+    told = contents(root, [blobs[lineage][0] for lineage, *_ in names.values() if lineage in blobs])
     found = {}
-    for row, version in enumerate(versions):
-        lineage, images, captions = (blobs.get(name, (None, b""))[0] for name in names[3 * row : 3 * row + 3])
-        if lineage is None:
+    for version, files in names.items():
+        lineage, images, captions, base = (blobs.get(name, (None, b""))[0] for name in files)
+        if lineage:
+            found[version] = _record(version, commits[version], images, captions, json.loads(told[lineage][1]))
+        elif base is None:
             raise ValueError(
                 f"the tag {tag(model, version)} leads to no record: delete it, and register the version again"
             )
-        found[version] = _record(version, commits[version], images, captions, json.loads(told[lineage][1]))
     return found
+
+
+def tagged(root: Path, model: str) -> dict[str, str]:
+    """Name the commits of all versions that are tagged, the lowest number first; other tags are people's own."""
+    asked = f"refs/tags/{tag(model, '')}"
+    listed = said_if_it_can(root, "for-each-ref", "--format=%(refname:lstrip=-1) %(objectname)", asked) or ""
+    named = dict(line.split(" ") for line in listed.splitlines())
+    return {version: named[version] for version in in_order(name for name in named if name[1:].isdigit())}
+
+
+def in_order(versions: Iterable[str]) -> list[str]:
+    """Sort the names of versions by their numbers: v2 comes before v10."""
+    return sorted(versions, key=lambda version: int(version.removeprefix("v")))
 
 
 def change(root: Path, ours: Record, theirs: Record) -> tuple[int, int]:

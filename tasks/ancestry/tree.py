@@ -31,25 +31,6 @@ class Tree:
     verdicts: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Roots:
-    """What all versions begin at: by name and digest of each base, those trained on it itself, and all made on it."""
-
-    begun: Mapping[str, list[str]]
-    made: Mapping[str, list[str]]
-
-
-def roots(root: Path, model: str) -> Roots:
-    """Find the bases of a model's versions; nothing was trained to make them, so they have no record of their own."""
-    begun: dict[str, list[str]] = {}
-    made: dict[str, list[str]] = {}
-    for version, record in records(root, model).items():
-        made.setdefault(record.lineage["base"], []).append(version)
-        if record.parent == BASE:
-            begun.setdefault(record.lineage["base"], []).append(version)
-    return Roots(begun, made)
-
-
 def tree(root: Path, model: str, version: str) -> Tree:
     """Find a version's place; `version` may be an alias. Raises ValueError where there is no such version."""
     known, decided = records(root, model), ledger.of_model(ledger.read(root), model)
@@ -73,7 +54,7 @@ def chosen(known: Mapping[str, Record], version: str, model: str) -> Record:
     if version in known:
         return known[version]
     there = ", ".join(known) or "none: `dopsd run` in a git repository keeps one"
-    raise ValueError(f"there is no record of {version} of {model}; there is {there}")
+    raise ValueError(f"there is no record of {version} of {model} as a training; there is {there}")
 
 
 def aliases(decided: list[ledger.Entry]) -> dict[str, str]:

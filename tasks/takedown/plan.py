@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dopsd.gate import Verdict
-from tasks.ancestry.records import BASE, Record, records
+from tasks.ancestry.records import BASE, Record, in_order, records
 from tasks.ancestry.spread import Spread, reached
 from tasks.ancestry.tree import ancestors
 from tasks.git import said_if_it_can
@@ -81,7 +81,7 @@ def plan(root: Path, params: Params, asked: str, *, max_bits: int, folders: Sequ
         meant, met, tuple(also), traces,
         {alias: version for alias, version in held.items() if version},
         _heir(root, name, known, str(held["champion"]), hit) if held.get("champion") else None,
-        tuple(version for version in sorted(hit, key=_number) if version not in taken),
+        tuple(version for version in in_order(hit) if version not in taken),
         tuple(row for row in meant.rows if row not in listed),
         (_heir(root, name, known, parent, hit) or BASE) if parent in hit else None,
         tuple(_tracked(root, traces)),
@@ -124,7 +124,3 @@ def _tracked(root: Path, traces: Sequence[Trace]) -> Iterator[str]:
     for trace in traces:
         if trace.place in ("source", "folders", "panels"):
             yield from (said_if_it_can(root, "ls-files", "--", str(Path(trace.name).resolve())) or "").splitlines()
-
-
-def _number(version: str) -> int:
-    return int(version.removeprefix("v"))

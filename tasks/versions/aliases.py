@@ -1,10 +1,12 @@
-"""The aliases of a project's model in MLflow, champion and challenger, with the mark of who moved them last.
+"""The aliases of a project's model in MLflow: champion and challenger, with the mark of who moved them last, and base.
 
 >>> aliases("dopsd")  # {"champion": "v3", "challenger": None}
 
-Only `tasks.versions.promotion` moves them: MLflow keeps no history of them and takes no turns.
+Only `tasks.versions.promotion` moves these two: MLflow keeps no history of them and takes no turns. `base` follows what
+the newest version was made on, and is nobody's decision.
 """
 
+from tasks.ancestry.records import BASE
 from tasks.tracking import connect
 
 ALIASES = ("champion", "challenger")
@@ -16,6 +18,17 @@ def aliases(name: str) -> dict[str, str | None]:
     found = connect().search_registered_models(f"name='{name}'")
     known = found[0].aliases if found else {}
     return {alias: f"v{known[alias]}" if alias in known else None for alias in ALIASES}
+
+
+def base(name: str) -> str | None:
+    """Say which version is the base; None where the alias is not set."""
+    found = connect().search_registered_models(f"name='{name}'")
+    return f"v{found[0].aliases[BASE]}" if found and BASE in found[0].aliases else None
+
+
+def name_base(name: str, version: str) -> None:
+    """Set the alias of the base."""
+    connect().set_registered_model_alias(name, BASE, version.removeprefix("v"))
 
 
 def mark(name: str) -> str | None:

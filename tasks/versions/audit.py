@@ -5,20 +5,20 @@
 Each edge of the chain is looked at by itself; what is broken is named, with what it should have been.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.ancestry.records import Record, contents
+from tasks.ancestry.records import Record, contents, in_order
 from tasks.ancestry.tree import ancestors, is_rooted
 from tasks.git import said_if_it_can
 from tasks.pipeline import PLACES
-from tasks.versions import aliases, ledger, registry, stand_in, witnesses
+from tasks.versions import aliases, base, ledger, registry, stand_in, witnesses
 from tasks.versions.evidence import Evidence
 from tasks.versions.lineage import Lineage
 from tasks.versions.stored import Stores, stores
 from tasks.versions.succession import given_up
-from tasks.versions.version_commit import LOCK, cached_outs, locked
+from tasks.versions.version_commit import LOCK, cached_outs, locked, tag
 
 _DIGESTED = ("images", "captions", "embeddings")
 _IN_LINEAGE = {"images": "dataset"}
@@ -48,8 +48,10 @@ def audit(root: Path, model: str, *, is_strict: bool) -> list[Break]:
     except ValueError as error:
         return [Break("-", "record", str(error))]
     breaks = [*_aliases(found), *_base(found)]
+    for version in in_order({*found.bases, *found.base_tags}):
+        breaks += [Break(version, edge, wrong) for edge, wrong in _version_of_base(found, version)]
     with stores(root) as known:
-        for version in sorted({*found.records, *found.tags}, key=lambda name: int(name[1:])):
+        for version in in_order({*found.records, *found.tags}):
             breaks += [
                 Break(version, edge, wrong) for edge, wrong in _version(found, version, known, is_strict=is_strict)
             ]
@@ -59,7 +61,7 @@ def audit(root: Path, model: str, *, is_strict: bool) -> list[Break]:
 def _version(found: Evidence, version: str, known: Stores, *, is_strict: bool) -> Iterator[tuple[str, str]]:
     record = found.records.get(version)
     if record is None:
-        yield "record", f"no tag model/{found.model}/{version} leads to its commit: register it again inside of git"
+        yield "record", f"no tag {tag(found.model, version)} leads to its commit: register it again inside of git"
         return
     if version in given_up(found.decided):  # its record is all that `dopsd gc` left of it
         yield from _code(found.root, record)
@@ -77,18 +79,23 @@ def _version(found: Evidence, version: str, known: Stores, *, is_strict: bool) -
 
 
 def _code(root: Path, record: Record) -> Iterator[tuple[str, str]]:
-    """Ask git for the commit of the code, and for every file of the commit of the version."""
+    """Ask git for the commit of the code, and for that of the version."""
     code = record.lineage["git_commit"]
     if not code or said_if_it_can(root, "cat-file", "-e", f"{code}^{{tree}}") is None:
         yield "code", f"git does not have the commit {code} that it was trained at"
-    listed = said_if_it_can(root, "ls-tree", "-r", "--full-tree", "--format=%(objectname) %(path)", record.commit)
+    yield from _files(root, record.commit)
+
+
+def _files(root: Path, commit: str) -> Iterator[tuple[str, str]]:
+    """Ask git for every file of the commit of a version."""
+    listed = said_if_it_can(root, "ls-tree", "-r", "--full-tree", "--format=%(objectname) %(path)", commit)
     if listed is None:
-        yield "commit", f"git cannot read the files of {record.commit}"
+        yield "commit", f"git cannot read the files of {commit}"
         return
     files = dict(line.split(" ", 1) for line in listed.splitlines())
     there = contents(root, files, is_read=False)
     if lost := [path for blob, path in files.items() if blob not in there]:
-        yield "commit", f"git has lost {lost[0]} of {record.commit}"
+        yield "commit", f"git has lost {lost[0]} of {commit}"
 
 
 def _data(root: Path, record: Record, known: Stores, *, is_strict: bool) -> Iterator[tuple[str, str]]:
@@ -123,9 +130,7 @@ def _registered(found: Evidence, record: Record, *, is_strict: bool) -> Iterator
     """Compare what the registry tells with the record, and what it holds with its digest."""
     tags = found.tags[record.version]
     wanted = registry.tags(Lineage(**record.lineage)) | {"commit": record.commit}
-    for key in sorted(wanted):
-        if key != "scores" and tags.get(key) != wanted[key]:
-            yield f"tag {key}", f"the registry says {tags.get(key, 'nothing')}, the record says {wanted[key]}"
+    yield from _tags(tags, {key: text for key, text in wanted.items() if key != "scores"})
     if stand_in.found(found.model, record.run_id) is None:
         yield "run", f"MLflow does not have the run {record.run_id} that made it"
     else:
@@ -138,11 +143,36 @@ def _registered(found: Evidence, record: Record, *, is_strict: bool) -> Iterator
         )
 
 
+def _tags(tags: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for key in sorted(wanted):
+        if tags.get(key) != wanted[key]:
+            yield f"tag {key}", f"the registry says {tags.get(key, 'nothing')}, the record says {wanted[key]}"
+
+
+def _version_of_base(found: Evidence, version: str) -> Iterator[tuple[str, str]]:
+    """Compare what the registry tells of a base with its record."""
+    known, tags = found.bases.get(version), found.base_tags.get(version)
+    if known is None:
+        yield "record", f"no tag {tag(found.model, version)} leads to its commit: fetch it from where it was pushed to"
+        return
+    yield from _files(found.root, known.commit)
+    if tags is None:
+        yield "registry", "the registry has lost it: put mlflow.db back, or `dopsd model restore` into a new one"
+    else:
+        yield from _tags(tags, base.tags(known.base, known.entered) | {"commit": known.commit})
+
+
 def _base(found: Evidence) -> Iterator[Break]:
-    """Compare what the registry calls the base with the base of the newest version; a registry of before calls none."""
-    newest, base = next(reversed(found.records.values()), None), registry.base(found.model)
-    if newest and base not in (None, newest.lineage["base"]):
-        yield Break("-", "base", f"the registry says {base}, {newest.version} was made on {newest.lineage['base']}")
+    """Compare the alias `base` with the base that the newest version was made on."""
+    for newest in list(found.records.values())[-1:]:
+        name, live = newest.lineage["base"], aliases.base(found.model)
+        wanted = [known.version for known in found.bases.values() if known.base == name]
+        if live not in wanted:
+            there = wanted[-1] if wanted else "no version yet"
+            yield Break(
+                "-", "alias base", f"it is {live or 'not set'}, {newest.version} was made on {name}, which is {there}: "
+                "`dopsd model restore` sets it",
+            )  # fmt: skip
 
 
 def _aliases(found: Evidence) -> Iterator[Break]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.ancestry.bases import Base, bases
 from tasks.ancestry.records import Record, records
 from tasks.versions import ledger, registry
 from tasks.versions.ledger import Entry
@@ -14,7 +15,10 @@ from tasks.versions.ledger import Entry
 
 @dataclass(frozen=True)
 class Evidence:
-    """`book` is the whole ledger, `decided` what it says of this model; `tags` are those of the registry."""
+    """`book` is the whole ledger, `decided` what it says of this model; `tags` are those of the registry.
+
+    `records` and `tags` are of versions that were trained, `bases` and `base_tags` of those that are a base.
+    """
 
     root: Path
     model: str
@@ -22,9 +26,14 @@ class Evidence:
     book: Sequence[Entry]
     decided: Sequence[Entry]
     tags: Mapping[str, Mapping[str, str]]
+    bases: Mapping[str, Base]
+    base_tags: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def of(cls, root: Path, model: str, book: Sequence[Entry]) -> "Evidence":
         """Gather it; raises ValueError naming a tag of git without a record."""
         decided = ledger.of_model(book, model)
-        return cls(root, model, records(root, model), book, decided, registry.versions(model))
+        return cls(
+            root, model, records(root, model), book, decided, registry.versions(model),
+            bases(root, model), registry.bases(model),
+        )  # fmt: skip

@@ -2,7 +2,8 @@
 
     python -m tasks parent champion          (fetch its adapter into runs/parents)
 
-A version is entered once: the same adapter finds its version again, by the digest of its weights.
+A version is entered once: the same adapter finds its version again, by the digest of its weights. Versions that are a
+base are `tasks.versions.base`'s.
 """
 
 import json
@@ -20,6 +21,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from dopsd.trained import FILE, FOLDER, is_whole
+from tasks.ancestry.records import BASE, in_order
 from tasks.folders import staged_folder
 from tasks.tracking import connect
 from tasks.versions import run_record, taken_down
@@ -27,7 +29,8 @@ from tasks.versions.aliases import ALIASES
 from tasks.versions.lineage import Lineage, digest_of_trained, person, trigger
 
 PARENTS = Path("runs/parents")
-_BASE = "base"
+KIND = "kind"
+"""The tag that tells a version which is a base from those that were trained; these have none."""
 _MOST_IN_PAGE, _MOST_IN_TAG = 5000, 100_000
 """Characters that MLflow takes."""
 
@@ -37,33 +40,27 @@ def enter(name: str, record: Lineage, trained: Path, run_id: str) -> str:
     store = connect()
     found = _of_adapter(store, name, record.adapter)
     if found is None:
-        _open(store, name)
+        open_for(name)
         model_id = _logged(store, record, trained, run_id)
         source = f"models:/{model_id}"
         said = tags(record) | {"by": person(), "trigger": trigger()}
         found = store.create_model_version(name, source, run_id, tags=said, model_id=model_id)
-        store.set_registered_model_tag(name, _BASE, record.base)
     store.set_model_version_tag(name, str(found.version), "scores", tags(record)["scores"])  # they may be newer
     return f"v{found.version}"
 
 
 def hold_place(name: str, version: str) -> None:
     """Use the number of a version up that was given up: until it is deleted there is an empty one, and none after."""
-    store = connect()
-    _open(store, name)
+    open_for(name)
     if version not in versions(name):
-        store.create_model_version(name, "dopsd:///given-up")  # a server takes no bare name
+        connect().create_model_version(name, "dopsd:///given-up")  # a server takes no bare name
 
 
-def _open(store: MlflowClient, name: str) -> None:
+def open_for(name: str) -> None:
+    """Let there be a registered model for the versions of a project."""
+    store = connect()
     if not store.search_registered_models(f"name='{name}'"):
         store.create_registered_model(name)
-
-
-def base(name: str) -> str | None:
-    """Name the base that the last version was made on; None where nothing says so."""
-    found = connect().search_registered_models(f"name='{name}'")
-    return found[0].tags.get(_BASE) if found else None
 
 
 def tag(name: str, version: str, key: str, value: str) -> None:
@@ -98,15 +95,24 @@ def tags(record: Lineage) -> dict[str, str]:
 
 
 def named(name: str, version: str) -> str:
-    """Turn "champion", "challenger" or "v3" into the "v3" that it is now; raises ValueError where there is none."""
+    """Turn "champion", "challenger" or "v3" into the "v3" that it is now.
+
+    Raises ValueError where there is none, and where it is a base.
+    """
     store = connect()
     try:
-        if version[:1] == "v" and version[1:].isdigit():
-            return f"v{store.get_model_version(name, version[1:]).version}"
-        return f"v{store.get_model_version_by_alias(name, version).version}"
+        is_number = version[:1] == "v" and version[1:].isdigit()
+        ask = store.get_model_version if is_number else store.get_model_version_by_alias
+        known = ask(name, version[1:] if is_number else version)
     except MlflowException as error:
-        mend = "`dopsd run` registers one" if version in ALIASES else "it is champion, challenger, v1, v2, ..."
+        mend = "`dopsd run` registers one" if version in ALIASES else "it is champion, challenger, v2, v3, ..."
         raise ValueError(f"the registry has no {version} of {name}: {mend}") from error
+    if known.tags.get(KIND) == BASE:
+        raise ValueError(
+            f"v{known.version} of {name} is the base, nothing was trained to make it: name a version that was; "
+            "`base` is its name where one begins at it, draws with it or asks for its lineage"
+        )
+    return f"v{known.version}"
 
 
 def model_id(name: str, version: str) -> str:
@@ -133,9 +139,18 @@ def fetch(name: str, version: str, root: Path) -> Path:
 
 
 def versions(name: str) -> dict[str, dict[str, str]]:
-    """List the versions with their tags, v1 first."""
-    found = sorted(connect().search_model_versions(f"name='{name}'"), key=lambda row: int(row.version))
-    return {f"v{row.version}": dict(row.tags) for row in found}
+    """List the versions that were trained with their tags, the lowest number first."""
+    return {version: tags for version, tags in _all(name).items() if tags.get(KIND) != BASE}
+
+
+def bases(name: str) -> dict[str, dict[str, str]]:
+    """List the versions that are a base with their tags, the lowest number first."""
+    return {version: tags for version, tags in _all(name).items() if tags.get(KIND) == BASE}
+
+
+def _all(name: str) -> dict[str, dict[str, str]]:
+    found = {f"v{row.version}": dict(row.tags) for row in connect().search_model_versions(f"name='{name}'")}
+    return {version: found[version] for version in in_order(found)}
 
 
 def digest_of_weights(name: str, version: str) -> str | None:

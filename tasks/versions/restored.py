@@ -3,7 +3,8 @@
     dopsd model restore
 
 A version gets its number, tags, weights, record and page back, its run the params, curves, scores, dataset and
-pictures; the aliases go where the ledger says. What MLflow chooses itself is new: ids, and when things were entered.
+pictures; a base its number, tags and page. The aliases go where the ledger says, and to the base of the newest version.
+What MLflow chooses itself is new: ids, and when things were entered.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -11,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, records, stages, texts
+from tasks.ancestry.bases import Base, bases
+from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, in_order, records, stages, texts
 from tasks.params import Params, parse
 from tasks.pipeline import PLACES
 from tasks.takedown.receipt import TAKEDOWNS, receipts
-from tasks.versions import ledger, marks, promotion, registry, run_record, stand_in, taken_down, verdict
+from tasks.versions import base, ledger, marks, promotion, registry, run_record, stand_in, taken_down, verdict
 from tasks.versions.lineage import Lineage
 from tasks.versions.presentation import Entered, present, tell
 from tasks.versions.stored import Stores, stores
@@ -28,33 +30,45 @@ _READ = ("adapter", "scores", "probe")
 def restore(root: Path, model: str) -> list[str]:
     """Enter the versions that the registry lacks, or has in part; gives their names. Run again, it goes on.
 
-    Raises ValueError or FileNotFoundError naming what git, DVC or the ledger no longer has.
+    The base of the newest becomes a version where it is none yet. Raises ValueError or FileNotFoundError naming what
+    git, DVC or the ledger no longer has.
     """
-    known = records(root, model)
+    known, begun = records(root, model), bases(root, model)
     book = ledger.read(root)
     entries = [entry for entry in ledger.of_model(book, model) if entry.action != "found"]
     decided = {entry.version: entry for entry in entries if entry.verdict}
     if lost := [version for version in known if version not in decided]:
         raise ValueError(f"the ledger says nothing of {lost[0]}: {ledger.MEND}")
     copied = {entry.version: ledger.until(book, entry.number) for entry in entries}
-    done = {version for version, tags in registry.versions(model).items() if "commit" in tags}
-    left = given_up(entries)
-    missing = [version for version in known if version not in done | left]
+    there = registry.versions(model) | registry.bases(model)
+    done, left = {version for version, tags in there.items() if "commit" in tags}, given_up(entries)
+    lacking = [version for version in in_order({*known, *begun}) if version not in done]
+    missing = [version for version in lacking if version not in left]
     with stores(root) as stored:
-        for version in (one for one in known if missing and one not in done):
+        for version in lacking if missing else ():
             if version in left:
                 registry.hold_place(model, version)
-                continue
-            with _brought(root, known[version], stored) as reads:
-                _enter(model, known[version], reads)
+            elif version in begun:
+                _enter_base(root, model, begun[version])
+            else:
+                with _brought(root, known[version], stored) as reads:
+                    _enter(model, known[version], reads)
         if missing:
             _settle(root, model, missing, left)
-        for version in missing:
+        for version in (one for one in missing if one in known):
             with _brought(root, known[version], stored) as reads:
                 told = texts(root, known[version].commit, LINEAGE, IMAGES, CAPTIONS)
                 run_record.keep(model, version, told | {"ledger.jsonl": copied[version]})
                 _show(root, known[version], decided[version], reads)
-    return missing
+    named = {*there, *missing}
+    return missing + [version for version in _newest_base(root, model, known) if version not in named]
+
+
+def _newest_base(root: Path, model: str, known: Mapping[str, Record]) -> Iterator[str]:
+    """Let the alias `base` name what the newest version was made on; gives that version."""
+    for record in list(known.values())[-1:]:
+        models = _params(record).models
+        yield base.enter(root, model, record.lineage["base"], folder=models.base, family=models.family)
 
 
 def _settle(root: Path, model: str, missing: Collection[str], left: Collection[str]) -> None:
@@ -67,14 +81,23 @@ def _settle(root: Path, model: str, missing: Collection[str], left: Collection[s
     promotion.standing(model, root)  # the aliases want their versions first
 
 
+def _enter_base(root: Path, model: str, known: Base) -> None:
+    entered = base.enter(root, model, known.base, folder=known.folder, family=known.family, was=known.version)
+    _check_number(known.version, entered)
+
+
+def _check_number(version: str, entered: str) -> None:
+    if entered != version:
+        raise ValueError(f"MLflow entered {version} as {entered}: restore into an empty mlflow.db, numbers stay")
+
+
 def _enter(model: str, record: Record, reads: Mapping[str, Path]) -> None:
     """Enter the weights under the number that they had, and what their run is judged by."""
     lineage, params = Lineage(**record.lineage), _params(record)
     run_id = stand_in.found(model, record.run_id)
     run_id = run_id or stand_in.begun(params, record.run_id, reads["adapter"] / "curves.csv")
     version = registry.enter(model, lineage, reads["adapter"], run_id)
-    if version != record.version:
-        raise ValueError(f"MLflow entered {record.version} as {version}: restore into an empty mlflow.db, numbers stay")
+    _check_number(record.version, version)
     for key, text in record.entered.items():
         registry.tag(model, version, key, text)
     verdict.keep_marks(version, params, reads["scores"])

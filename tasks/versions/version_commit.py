@@ -36,8 +36,11 @@ def found(root: Path, model: str, version: str) -> str | None:
     return said_if_it_can(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{tag(model, version)}^{{commit}}")
 
 
-def kept(root: Path, model: str, version: str, record: Mapping[str, str]) -> str | None:
-    """Commit a version with `record`, a text a file, or find its commit; None outside of git."""
+def kept(root: Path, model: str, version: str, record: Mapping[str, str], *, is_made: bool = True) -> str | None:
+    """Commit a version with `record`, a text a file, or find its commit; None outside of git.
+
+    Unless it `is_made` by the stages its dvc.lock names none of them, and DVC has nothing to bring back.
+    """
     index = said_if_it_can(root, "rev-parse", "--git-path", "index")
     if index is None:
         return None
@@ -48,7 +51,7 @@ def kept(root: Path, model: str, version: str, record: Mapping[str, str]) -> str
         ours = Path(folder) / "index"
         if (root / index).is_file():
             shutil.copyfile(root / index, ours)  # knows which files are unchanged, so that few are read
-        tree = _tree(root, record, {"GIT_INDEX_FILE": str(ours)})
+        tree = _tree(root, record, {"GIT_INDEX_FILE": str(ours)}, is_made=is_made)
     above = ["-p", head] if head else []
     commit = said(root, "commit-tree", tree, *above, "-m", f"{model} {version}", **_NOBODY)
     name = f"refs/tags/{tag(model, version)}"
@@ -74,7 +77,7 @@ def cached_outs(stages: Mapping[str, Any]) -> dict[str, str | None]:
     return {place: found.get(PLACES[place]) for stage in STAGES if stage.is_cached for place in stage.writes}
 
 
-def _tree(root: Path, record: Mapping[str, str], index: Mapping[str, str]) -> str:
+def _tree(root: Path, record: Mapping[str, str], index: Mapping[str, str], *, is_made: bool) -> str:
     """Write the tree: what git holds as it is on disk, code that it does not hold yet, and the record."""
     prefix = said(root, "rev-parse", "--show-prefix")
     said(root, "add", "--update", "--", ".", **index)
@@ -83,15 +86,15 @@ def _tree(root: Path, record: Mapping[str, str], index: Mapping[str, str]) -> st
             said(root, "add", how, "--", *there, **index)
     texts = {f"{RECORD}/{name}": text for name, text in record.items()}
     if (root / LOCK).is_file():
-        texts[LOCK] = _lock(root / LOCK)
+        texts[LOCK] = _lock(root / LOCK, is_made=is_made)
     for name, text in texts.items():
         blob = said(root, "hash-object", "-w", "--stdin", given=text)
         said(root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{prefix}{name}", **index)
     return said(root, "write-tree", **index)
 
 
-def _lock(path: Path) -> str:
+def _lock(path: Path, *, is_made: bool) -> str:
     """Read dvc.lock without what it says of registering: that is of the version before."""
     lock = yaml.safe_load(path.read_text(encoding="utf-8"))
-    lock["stages"].pop("register", None)
+    lock["stages"] = {name: row for name, row in lock["stages"].items() if is_made and name != "register"}
     return yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)

@@ -57,78 +57,80 @@ def test_every_command_of_the_page_answers(project: Path) -> None:
 def test_the_champion_is_told_with_who_decided_that() -> None:
     log = json.loads(dopsd("champion", "--log", "--json").stdout)
     assert [(row["champion"], row["verdict"], row["by"]) for row in log[:2]] == [
-        ("v1", "PROMOTE", "gate"), ("v2", "PROMOTE", "gate"),
+        ("v2", "PROMOTE", "gate"), ("v3", "PROMOTE", "gate"),
     ]  # fmt: skip
-    assert "v2  since 20" in dopsd("champion").stdout
-    assert json.loads(dopsd("champion", "--at", log[0]["at"], "--json").stdout)["champion"] in ("v1", "v2")
+    assert "v3  since 20" in dopsd("champion").stdout
+    assert json.loads(dopsd("champion", "--at", log[0]["at"], "--json").stdout)["champion"] in ("v2", "v3")
     assert dopsd("champion", "--at", "2001-01-01").stdout == "nobody\n"
     assert json.loads(dopsd("champion", "--at", "2001-01-01", "--json").stdout) is None
     assert "is no time" in dopsd("champion", "--at", "yesterday").stderr
 
 
 def test_promoting_and_rolling_back_move_the_alias_and_say_why() -> None:
-    assert dopsd("promote", "v1", "--reason", "its look").exit_code == 0
+    assert dopsd("promote", "v2", "--reason", "its look").exit_code == 0
     assert "its look" in dopsd("champion").stdout
-    assert "v1 is champion already" in dopsd("promote", "v1", "--reason", "again").stderr
+    assert "v2 is champion already" in dopsd("promote", "v2", "--reason", "again").stderr
     assert dopsd("rollback").exit_code == 0
-    assert json.loads(dopsd("champion", "--json").stdout)["champion"] == "v2"
+    assert json.loads(dopsd("champion", "--json").stdout)["champion"] == "v3"
     assert dopsd("audit", "--strict").exit_code == 0
 
 
 def test_a_version_shows_its_images_its_parent_and_its_heirs() -> None:
-    shown = dopsd("lineage", "v1").stdout
-    for told in ("v1  PROMOTE", "0.png", "1.png", "base", "descendants", "v2  PROMOTE  champion"):
+    shown = dopsd("lineage", "v2").stdout
+    for told in ("v2  PROMOTE", "0.png", "1.png", "base", "descendants", "v3  PROMOTE  champion"):
         assert told in shown
     found = json.loads(dopsd("lineage", "champion", "--json").stdout)
     assert [image["source"] for image in found["added"]] == ["2.png"]
-    assert found["ancestors"] == ["v1", "base"]
+    assert found["ancestors"] == ["v2", "base"]
     assert "name a version, or an image" in dopsd("lineage").stderr
 
 
 def test_the_base_shows_what_was_made_on_it() -> None:
     found = json.loads(dopsd("lineage", "base", "--json").stdout)
     ((base, begun),) = found["begun"].items()
-    assert (base.partition("@")[0], begun, found["made"]) == ("base", ["v1"], {base: ["v1", "v2"]})
-    assert connect().get_registered_model("dopsd").tags["base"] == base
-    assert "made on it, with their descendants: v1, v2" in dopsd("lineage", "base").stdout
+    assert (base.partition("@")[0], begun, found["made"]) == ("base", ["v2"], {base: ["v2", "v3"]})
+    assert connect().get_model_version_by_alias("dopsd", "base").tags["base"] == base
+    assert json.loads(dopsd("lineage", "v1", "--json").stdout) == found
+    assert f"v1  {base}" in dopsd("lineage", "base").stdout
+    assert "made on it, with their descendants: v2, v3" in dopsd("lineage", "base").stdout
 
 
 def test_an_image_leads_to_what_serves() -> None:
     found = json.loads(dopsd("lineage", "--image", "0" * 32, "--json").stdout)
-    assert (found["trained"], found["aliases"]) == (["v1", "v2"], {"champion": "v2"})
+    assert (found["trained"], found["aliases"]) == (["v2", "v3"], {"champion": "v3"})
     shown = dopsd("lineage", "--image", "2" * 64).stdout
     assert "2.png (same bytes)" in shown
-    assert "champion: v2" in shown
+    assert "champion: v3" in shown
     assert "in no dataset" in dopsd("lineage", "--image", str(SAMPLE)).stdout
 
 
 def test_the_difference_of_two_versions_is_what_was_changed() -> None:
-    shown = dopsd("model", "diff", "v1", "v2").stdout
-    for told in ("v1 -> v2", "images +1", "2.png", "train.parent  base -> v1", "code: 0 files differ"):
+    shown = dopsd("model", "diff", "v2", "v3").stdout
+    for told in ("v2 -> v3", "images +1", "2.png", "train.parent  base -> v2", "code: 0 files differ"):
         assert told in shown, shown
 
 
 def test_the_difference_shows_what_both_drew(tmp_path: Path) -> None:
-    assert dopsd("model", "diff", "v1", "champion", "--grids", str(tmp_path / "both.png")).exit_code == 0
+    assert dopsd("model", "diff", "v2", "champion", "--grids", str(tmp_path / "both.png")).exit_code == 0
     with Image.open(tmp_path / "both.png") as both, Image.open("data/scores/grid.png") as one:
         assert both.size == (one.width, 2 * one.height)
 
 
 def test_a_broken_chain_ends_with_exit_code_one(project: Path) -> None:
-    tag = said(project, "rev-parse", "model/dopsd/v1")
-    said(project, "tag", "-d", "model/dopsd/v1")
+    tag = said(project, "rev-parse", "model/dopsd/v2")
+    said(project, "tag", "-d", "model/dopsd/v2")
     result = dopsd("audit")
-    said(project, "tag", "model/dopsd/v1", tag)
+    said(project, "tag", "model/dopsd/v2", tag)
     assert result.exit_code == 1
     assert "parent" in result.stdout
     assert json.loads(dopsd("audit", "--json").stdout) == []
 
 
 def test_a_bundle_that_was_changed_is_told_by_its_file(tmp_path: Path) -> None:
-    key, bundle = str(tmp_path / "signing.pem"), tmp_path / "v2"
-    assert "openssl genpkey" in dopsd("provenance", "make", "v2", "--private-key", key, "--out", str(bundle)).stderr
+    key, bundle = str(tmp_path / "signing.pem"), tmp_path / "v3"
+    assert "openssl genpkey" in dopsd("provenance", "make", "v3", "--private-key", key, "--out", str(bundle)).stderr
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
-    assert dopsd("provenance", "make", "v2", "--private-key", key, "--out", str(bundle)).exit_code == 0
+    assert dopsd("provenance", "make", "v3", "--private-key", key, "--out", str(bundle)).exit_code == 0
     assert "that key came with it" in dopsd("provenance", "verify", str(bundle)).stderr
     (bundle / FILE).write_bytes(b"")
     result = dopsd("provenance", "verify", str(bundle))

@@ -20,7 +20,7 @@ _SAMPLES = Path(__file__).parents[2] / "samples/new-concept"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """v2 and v3 go on from v1, v2 by another learning rate, v3 by a picture more; the folder went back to before all.
+    """v3 and v4 go on from v2, v3 by another learning rate, v4 by a picture more; the folder went back to before all.
 
     The model captions the last picture; the others have captions.
     """
@@ -30,8 +30,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(home)
     take(home, "star-01.png", "star-01.txt", "star-02.png", "star-02.txt")
     tiny_project.made(home)
-    override(home, "train.parent", "v1")
-    registry.fetch("dopsd", "v1", home)
+    override(home, "train.parent", "v2")
+    registry.fetch("dopsd", "v2", home)
     override(home, "train.learning_rate", 1e-3)
     tiny_project.made(home)
     override(home, "train.learning_rate", 8e-5)
@@ -57,9 +57,9 @@ def dopsd(*words: str) -> Result:
 @pytest.mark.usefixtures("home")
 def test_versions_that_stay_train_to_the_same_bits_again() -> None:
     gone = dopsd("gc", "apply", "--yes", "--keep-versions", "1", "--keep-recent", "0s")
-    assert "(dopsd v2)" in gone.stdout, gone.output
+    assert "(dopsd v3)" in gone.stdout, gone.output
     whole = dopsd("audit", "--strict")
     assert whole.exit_code == 0, whole.output
-    for version in ("v1", "v3"):
+    for version in ("v2", "v4"):
         again = dopsd("model", "reproduce", version)
         assert f"{version} is what it was, bit by bit" in again.stderr, again.output

@@ -51,7 +51,7 @@ def test_the_second_round_goes_on_from_the_first_and_learns_its_pictures_again(
     command.rounds(Path("report"), number=2, arms="replayed")
     root = home / "report/replayed"
     learnt = sorted(row["source"].rpartition("/")[0] for row in read_rows(root / "data/images/images.jsonl"))
-    assert learnt == ["", "", "replayed/v1", "replayed/v1"]
+    assert learnt == ["", "", "replayed/v2", "replayed/v2"]
     frame = pd.read_csv("report/rounds.csv").set_index(["round", "concept"])
     assert len(frame) == 3
     (first,) = frame.loc[1].index

@@ -155,7 +155,7 @@ def all_is_kept_elsewhere(box: Box, databases: Databases, bucket: Callable[[], l
     assert databases.told("select state_type from flow_run", "prefect") == "COMPLETED"
     assert databases.told("select count(*) from model_versions", "mlflow") == "2"
     assert any(key.startswith("mlruns/") and key.endswith("grid.png") for key in bucket())
-    assert "runs/parents/v2" in box.typed("python -m tasks parent v2")
+    assert "runs/parents/v3" in box.typed("python -m tasks parent v3")
     box.typed("dvc remote add --default storage s3://bucket/dvc && dvc push")
     assert any(key.startswith("dvc/files/md5/") for key in bucket())
     for name in ("remotes", "registry", "artifacts", "database"):

@@ -80,7 +80,7 @@ def test_a_version_knows_its_images_its_line_and_its_heirs(root: Path) -> None:
     assert found.verdicts == {"v1": "PROMOTE", "v2": "PROMOTE", "v4": "PROMOTE", "v5": "HOLD", "v7": "HOLD"}
     assert tree(root, "dopsd", "champion").record.version == "v2"
     assert tree(root, "dopsd", "v8").ancestors == ["v6", "base"]
-    with pytest.raises(ValueError, match="no record of v9 of dopsd; there is v1, v2"):
+    with pytest.raises(ValueError, match="no record of v9 of dopsd as a training; there is v1, v2"):
         tree(root, "dopsd", "v9")
 
 

@@ -23,7 +23,7 @@ Breaker = Callable[[Path], None]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """Two versions, v2 trained on from v1."""
+    """Two versions, v3 trained on from v2."""
     return project_of_two(tmp_path_factory.mktemp("project"), empty_store)
 
 
@@ -50,11 +50,11 @@ def out(root: Path, version: str, path: str) -> Path:
 
 
 def lost(path: str) -> Breaker:
-    return lambda root: out(root, "v2", path).unlink()
+    return lambda root: out(root, "v3", path).unlink()
 
 
 def one_image(root: Path) -> Path:
-    listed = out(root, "v2", "data/images").read_text()
+    listed = out(root, "v3", "data/images").read_text()
     name = f'"relpath": "files/{"2" * 32}.png"'
     assert name in listed
     return stored(root, listed.partition(name)[0].rpartition('"md5": "')[2][:32])
@@ -82,11 +82,11 @@ def weights(root: Path) -> Path:
 
 
 def tag(key: str, value: str) -> Breaker:
-    return lambda _: connect().set_model_version_tag("dopsd", "2", key, value)
+    return lambda _: connect().set_model_version_tag("dopsd", "3", key, value)
 
 
 def lost_run(root: Path) -> None:
-    connect().delete_run(records(root, "dopsd")["v2"].run_id)
+    connect().delete_run(records(root, "dopsd")["v3"].run_id)
 
 
 def beside(root: Path, version: str) -> Path:
@@ -96,12 +96,12 @@ def beside(root: Path, version: str) -> Path:
 
 
 def forgotten(root: Path) -> None:
-    shutil.rmtree(beside(root, "v2"))
+    shutil.rmtree(beside(root, "v3"))
 
 
 def edited(file: str, old: str, new: str) -> Breaker:
     def edit(root: Path) -> None:
-        path = beside(root, "v2") / file
+        path = beside(root, "v3") / file
         assert old in path.read_text(), f"{old!r} is not in {file}"
         path.write_text(path.read_text().replace(old, new, 1))
 
@@ -110,11 +110,11 @@ def edited(file: str, old: str, new: str) -> Breaker:
 
 def replaced(file: str) -> Breaker:
     """Put in place of a file the one of another version."""
-    return lambda root: print(shutil.copyfile(beside(root, "v1") / file, beside(root, "v2") / file))
+    return lambda root: print(shutil.copyfile(beside(root, "v2") / file, beside(root, "v3") / file))
 
 
 def padded(file: str) -> Breaker:
-    return lambda root: print((beside(root, "v2") / file).open("ab").write(b"\n"))
+    return lambda root: print((beside(root, "v3") / file).open("ab").write(b"\n"))
 
 
 def edited_ledger(root: Path) -> None:
@@ -128,34 +128,53 @@ def shorter_ledger(root: Path) -> None:
 
 
 BREAKS: dict[str, tuple[Breaker, set[tuple[str, str]]]] = {
-    "a tag of git": (lambda root: print(said(root, "tag", "-d", "model/dopsd/v2")), {("v2", "record")}),
+    "a tag of git": (lambda root: print(said(root, "tag", "-d", "model/dopsd/v3")), {("v3", "record")}),
     "the tag of the parent": (
-        lambda root: print(said(root, "tag", "-d", "model/dopsd/v1")), {("v1", "record"), ("v2", "parent")},
+        lambda root: print(said(root, "tag", "-d", "model/dopsd/v2")), {("v2", "record"), ("v3", "parent")},
     ),
-    "the commit of the code": (lambda root: lost_object(root, "model/dopsd/v2^"), {("v2", "code")}),
-    "a file of the commit": (lambda root: lost_object(root, "model/dopsd/v2:params.yaml"), {("v2", "commit")}),
-    "the list of images": (lambda root: lost_object(root, "model/dopsd/v2:lineage/images.jsonl"), {("v2", "commit")}),
-    "the record": (lambda root: lost_object(root, "model/dopsd/v2:lineage/lineage.json"), {("-", "record")}),
-    "an image": (lost_image, {("v2", "images")}),
-    "the images": (lost("data/images"), {("v2", "images")}),
-    "the captions": (lost("data/captions"), {("v2", "captions")}),
-    "the adapter": (lost("data/adapter"), {("v2", "adapter")}),
-    "the scores": (lost("data/scores"), {("v2", "scores")}),
+    "the commit of the code": (lambda root: lost_object(root, "model/dopsd/v3^"), {("v3", "code")}),
+    "a file of the commit": (lambda root: lost_object(root, "model/dopsd/v3:params.yaml"), {("v3", "commit")}),
+    "the list of images": (lambda root: lost_object(root, "model/dopsd/v3:lineage/images.jsonl"), {("v3", "commit")}),
+    "the record": (lambda root: lost_object(root, "model/dopsd/v3:lineage/lineage.json"), {("-", "record")}),
+    "an image": (lost_image, {("v3", "images")}),
+    "the images": (lost("data/images"), {("v3", "images")}),
+    "the captions": (lost("data/captions"), {("v3", "captions")}),
+    "the adapter": (lost("data/adapter"), {("v3", "adapter")}),
+    "the scores": (lost("data/scores"), {("v3", "scores")}),
     "the record beside the run": (
-        forgotten, {("v2", edge) for edge in ("run", "images", "captions", "evaluation", "verdict")},
+        forgotten, {("v3", edge) for edge in ("run", "images", "captions", "evaluation", "verdict")},
     ),
-    "a verdict": (tag("verdict", "REJECT"), {("v2", "verdict")}),
-    "a tag of the lineage": (tag("dataset", "0" * 32 + ".dir"), {("v2", "tag dataset")}),
-    "the run": (lost_run, {("v2", "run")}),
-    "the weights": (lambda root: weights(root).unlink(), {("v2", "weights")}),
-    "bytes of the weights": (lambda root: rotten(weights(root)), {("v2", "weights")}),
+    "a verdict": (tag("verdict", "REJECT"), {("v3", "verdict")}),
+    "a tag of the lineage": (tag("dataset", "0" * 32 + ".dir"), {("v3", "tag dataset")}),
+    "the run": (lost_run, {("v3", "run")}),
+    "the weights": (lambda root: weights(root).unlink(), {("v3", "weights")}),
+    "bytes of the weights": (lambda root: rotten(weights(root)), {("v3", "weights")}),
     "the version": (
-        lambda _: connect().delete_model_version("dopsd", "2"), {("v2", "registry"), ("-", "alias champion")},
+        lambda _: connect().delete_model_version("dopsd", "3"), {("v3", "registry"), ("-", "alias champion")},
     ),
-    "an alias": (lambda _: connect().set_registered_model_alias("dopsd", "champion", "1"), {("-", "alias champion")}),
-    "the base": (lambda _: connect().set_registered_model_tag("dopsd", "base", "other@1"), {("-", "base")}),
+    "an alias": (lambda _: connect().set_registered_model_alias("dopsd", "champion", "2"), {("-", "alias champion")}),
+    "the alias of the base": (
+        lambda _: connect().delete_registered_model_alias("dopsd", "base"), {("-", "alias base")},
+    ),
+    "the alias of the base on another version": (
+        lambda _: connect().set_registered_model_alias("dopsd", "base", "2"), {("-", "alias base")},
+    ),
+    "the base": (lambda _: connect().delete_model_version("dopsd", "1"), {("v1", "registry"), ("-", "alias base")}),
+    "what the base is": (
+        lambda _: connect().set_model_version_tag("dopsd", "1", "base", "other@1"), {("v1", "tag base")},
+    ),
+    "that it is a base": (
+        lambda _: connect().delete_model_version_tag("dopsd", "1", "kind"), {("v1", "registry"), ("v1", "record")},
+    ),
+    "the tag of git of the base": (
+        lambda root: print(said(root, "tag", "-d", "model/dopsd/v1")), {("v1", "record"), ("-", "alias base")},
+    ),
+    "the record of the base": (
+        lambda root: lost_object(root, "model/dopsd/v1:lineage/base.json"), {("-", "record")},
+    ),
+    "a file of the commit of the base": (lambda root: lost_object(root, "model/dopsd/v1:dvc.lock"), {("v1", "commit")}),
     "a line of the ledger": (edited_ledger, {("-", "ledger")}),
-    "the end of the ledger": (shorter_ledger, {("-", "alias champion"), ("-", "ledger"), ("v2", "verdict")}),
+    "the end of the ledger": (shorter_ledger, {("-", "alias champion"), ("-", "ledger"), ("v3", "verdict")}),
 }  # fmt: skip
 
 
@@ -172,7 +191,7 @@ EDITS: dict[str, tuple[str, list[Breaker]]] = {
     "verdict.png": ("verdict", [padded("verdict.png")]),
     "ledger.jsonl": ("verdict", [
         edited("ledger.jsonl", "passed", "failed"), replaced("ledger.jsonl"), padded("ledger.jsonl"),
-        lambda root: print((beside(root, "v2") / "ledger.jsonl").write_bytes(b"")),
+        lambda root: print((beside(root, "v3") / "ledger.jsonl").write_bytes(b"")),
     ]),
     "page.md": ("run", [edited("page.md", "PROMOTE", "REJECT"), replaced("page.md")]),
 }  # fmt: skip
@@ -193,17 +212,17 @@ def test_each_edge_that_breaks_is_named(root: Path, name: str) -> None:
 def test_only_reading_every_byte_finds_a_byte_that_changed(root: Path) -> None:
     rotten(one_image(root))
     assert edges(root) == set()
-    assert edges(root, is_strict=True) == {("v2", "images")}
+    assert edges(root, is_strict=True) == {("v3", "images")}
 
 
 @pytest.mark.parametrize("file", EDITS)
 def test_each_way_to_change_what_lies_beside_a_run_is_named(root: Path, file: str) -> None:
-    path, (edge, ways) = beside(root, "v2") / file, EDITS[file]
+    path, (edge, ways) = beside(root, "v3") / file, EDITS[file]
     kept = path.read_bytes()
     for change in ways:
         change(root)
         (found,) = auditing.audit(root, "dopsd", is_strict=True)
-        assert (found.version, found.edge) == ("v2", edge)
+        assert (found.version, found.edge) == ("v3", edge)
         assert f"record/{file} of its run was changed: " in found.wrong
         path.write_bytes(kept)
     ways[0](root)
@@ -211,20 +230,20 @@ def test_each_way_to_change_what_lies_beside_a_run_is_named(root: Path, file: st
 
 
 def test_everything_that_is_kept_beside_a_run_is_read(root: Path) -> None:
-    assert {path.name for path in beside(root, "v2").iterdir()} == set(EDITS)
+    assert {path.name for path in beside(root, "v3").iterdir()} == set(EDITS)
 
 
 def test_of_a_version_of_before_there_were_digests_nothing_is_said(root: Path) -> None:
     for file in ("marks.json", "grid.png", "verdict.png", "page.md"):
-        connect().delete_model_version_tag("dopsd", "2", f"record/{file}")
+        connect().delete_model_version_tag("dopsd", "3", f"record/{file}")
         padded(file)(root)
     assert edges(root, is_strict=True) == set()
 
 
 def made_of(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read what is told of v2 beside its run, the scores apart."""
-    told = {file: (beside(root, "v2") / file).read_text() for file in (IMAGES, CAPTIONS)}
-    lineage = read_json(beside(root, "v2") / LINEAGE)
+    """Read what is told of v3 beside its run, the scores apart."""
+    told = {file: (beside(root, "v3") / file).read_text() for file in (IMAGES, CAPTIONS)}
+    lineage = read_json(beside(root, "v3") / LINEAGE)
     scores = lineage["lineage"].pop("scores")
     return told | {LINEAGE: lineage}, scores
 
@@ -261,14 +280,14 @@ def test_the_remote_stands_in_for_the_cache(root: Path) -> None:
 def test_what_a_remote_lacks_is_no_break_but_to_the_strict(root: Path, far: Path) -> None:
     (far / one_image(root).relative_to(root / ".dvc/cache")).unlink()
     assert edges(root) == set()
-    assert edges(root, is_strict=True) == {("v2", "images")}
+    assert edges(root, is_strict=True) == {("v3", "images")}
 
 
 def test_push_brings_every_version_to_a_remote_of_a_relative_address_and_mends_it(root: Path) -> None:
     config, far = root / ".dvc/config.local", root / ".dvc/far"
     config.write_text("[core]\n    remote = far\n['remote \"far\"']\n    url = far\n")
     try:
-        assert {version for version, _ in edges(root, is_strict=True)} == {"v1", "v2"}
+        assert {version for version, _ in edges(root, is_strict=True)} == {"v2", "v3"}
         first = push(root, "dopsd")
         num_there = sum(path.is_file() for path in far.rglob("*"))
         assert edges(root, is_strict=True) == set()
@@ -285,7 +304,7 @@ def test_push_brings_every_version_to_a_remote_of_a_relative_address_and_mends_i
 
 def test_push_names_what_is_nowhere_any_more(root: Path, far: Path) -> None:
     shutil.rmtree(far)
-    listed = out(root, "v2", "data/images")
+    listed = out(root, "v3", "data/images")
     listed.unlink()
     assert push(root, "dopsd").lost == [f"{listed.parent.name}{listed.name}"]
 

@@ -46,7 +46,7 @@ REJECTED_GO = Keeping(rejected=timedelta(), recent=timedelta())
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """v1 is champion, v2 from v1 was rejected; a person went back to the params and the data of v1."""
+    """v2 is champion, v3 from v2 was rejected; a person went back to the params and the data of v2."""
     root = tmp_path_factory.mktemp("project")
     shutil.copyfile(empty_store, root / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
@@ -61,8 +61,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path
         images(root, 0, 1, 2)
         train(root, 2)
         score(root, likeness=0.5)
-        workspace.change("train.parent", "v1")
-        (root / "runs/parents/v1").mkdir(parents=True)
+        workspace.change("train.parent", "v2")
+        (root / "runs/parents/v2").mkdir(parents=True)
         recorded_by_dvc(root)
         registered(root)
     for path, text in before.items():
@@ -95,8 +95,8 @@ def test_what_is_young_stays_and_so_does_what_any_version_needs(root: Path) -> N
 
 
 def test_nothing_goes_while_the_registry_lacks_a_version_that_git_knows(root: Path) -> None:
-    connect().delete_model_version("dopsd", "1")
-    with pytest.raises(ValueError, match=r"the registry has no v1 of dopsd, .*put mlflow\.db back"):
+    connect().delete_model_version("dopsd", "2")
+    with pytest.raises(ValueError, match=r"the registry has no v2 of dopsd, .*put mlflow\.db back"):
         plan(root, REJECTED_GO)
 
 
@@ -109,7 +109,7 @@ def test_what_goes_is_exactly_what_was_planned_and_every_version_that_stays_is_w
     assert before - there(root) == named
     assert audit(root, "dopsd", is_strict=True) == []
     assert apply(root, REJECTED_GO, planned) == plan(root, REJECTED_GO) == []
-    said(root, "checkout", "--quiet", "--force", "model/dopsd/v1")
+    said(root, "checkout", "--quiet", "--force", "model/dopsd/v2")
     with Repo(str(root)) as repo:
         repo.checkout()
     assert (root / "data/adapter" / FILE).is_file()
@@ -118,13 +118,13 @@ def test_what_goes_is_exactly_what_was_planned_and_every_version_that_stays_is_w
 
 
 def nobody_loads_it_and_its_record_is_there(root: Path) -> None:
-    assert list(records(root, "dopsd")) == ["v1", "v2"]
-    assert list(registry.versions("dopsd")) == ["v1"]
+    assert list(records(root, "dopsd")) == ["v2", "v3"]
+    assert list(registry.versions("dopsd")) == ["v2"]
     last = ledger.read(root)[-1]
-    assert (last.action, last.version, last.champion) == ("gc", "v2", "v1")
+    assert (last.action, last.version, last.champion) == ("gc", "v3", "v2")
     known = promotion.standing("dopsd", root)
-    with pytest.raises(ValueError, match="the registry has no v2"):
-        promotion.promote("dopsd", "v2", "", root, known=known, despite_rejection=True)
+    with pytest.raises(ValueError, match="the registry has no v3"):
+        promotion.promote("dopsd", "v3", "", root, known=known, despite_rejection=True)
 
 
 def test_killed_in_the_middle_nothing_is_half_and_the_next_one_finishes(
@@ -191,7 +191,7 @@ def test_what_shards_sent_and_nobody_took_goes_from_a_remote_that_is_named(root:
 def test_nothing_of_a_remote_goes_where_nobody_knows_what_it_holds(root: Path, storage: Path) -> None:
     with pytest.raises(ValueError, match="--remote archive: DVC knows no such remote; there is storage"):
         plan(root, Keeping(remotes=("archive",)))
-    lost = records(root, "dopsd")["v1"].lineage["dataset"]
+    lost = records(root, "dopsd")["v2"].lineage["dataset"]
     for place in (storage, root / ".dvc/cache"):
         (place / "files/md5" / lost[:2] / lost[2:]).unlink()
     with pytest.raises(ValueError, match=f"{lost} is neither in DVC's cache nor in a remote, so nobody can tell"):
@@ -231,12 +231,12 @@ def test_what_was_made_since_a_run_was_promised_to_a_trigger_stays(root: Path) -
 
 
 def test_leftovers_go_but_for_what_params_yaml_names(root: Path) -> None:
-    for name in ("train/0a1b/after-1.safetensors", "flights/9f/train/0a1b/after-2.safetensors", "parents/v9/w"):
+    for name in ("train/0a1b/after-1.safetensors", "flights/9f/train/0a1b/after-2.safetensors", "parents/v10/w"):
         (root / "runs" / name).parent.mkdir(parents=True)
         (root / "runs" / name).touch()
     said(root, "worktree", "add", "--quiet", "--detach", "runs/workspaces/1/tree")
     (root / "runs/workspaces/1/lock").touch()
-    run_id = records(root, "dopsd")["v2"].run_id
+    run_id = records(root, "dopsd")["v3"].run_id
     connect().delete_run(run_id)
     planned = plan(root, Keeping(rejected=timedelta(), recent=timedelta()))
     assert {"checkpoint", "parent", "worktree", "run"} <= kinds(planned)
@@ -300,6 +300,6 @@ def dopsd(*words: str, answer: str = "") -> Result:
 def test_a_person_sees_what_goes_and_is_asked(root: Path) -> None:
     everything = ("--keep-recent", "0s", "--keep-rejected", "0s")
     before, asked = there(root), dopsd("apply", *everything, answer="n\n")
-    assert (asked.exit_code, "(dopsd v2)" in asked.stderr, there(root) == before) == (1, True, True), asked.output
+    assert (asked.exit_code, "(dopsd v3)" in asked.stderr, there(root) == before) == (1, True, True), asked.output
     (version, *_) = json.loads(dopsd("apply", "--yes", "--json", *everything).stdout)
-    assert (version["kind"], version["names"]) == ("version", ["dopsd v2"])
+    assert (version["kind"], version["names"]) == ("version", ["dopsd v3"])

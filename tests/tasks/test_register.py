@@ -32,8 +32,8 @@ def registered(workspace: FakeWorkspace) -> dict[str, Any]:
 
 def test_a_better_adapter_becomes_champion_with_its_whole_lineage(workspace: FakeWorkspace) -> None:
     found = registered(workspace)
-    assert (found["version"], found["verdict"]) == ("v1", "PROMOTE")
-    assert registry.named("dopsd", "champion") == "v1"
+    assert (found["version"], found["verdict"]) == ("v2", "PROMOTE")
+    assert registry.named("dopsd", "champion") == "v2"
     lineage = found["lineage"]
     assert set(lineage) == {field.name for field in fields(Lineage)}
     assert [name for name, value in lineage.items() if value is None] == ["dvc_lock"]  # no stage ran under DVC here
@@ -51,7 +51,7 @@ def test_a_better_adapter_becomes_champion_with_its_whole_lineage(workspace: Fak
     logged = connect().search_logged_models(
         [run.info.experiment_id], datasets=[{"dataset_name": "images", "dataset_digest": lineage["dataset"]}]
     )
-    assert [model.model_id for model in logged] == [registry.model_id("dopsd", "v1")]
+    assert [model.model_id for model in logged] == [registry.model_id("dopsd", "v2")]
 
 
 def test_a_version_is_a_commit_and_has_a_page_that_answers(
@@ -61,23 +61,23 @@ def test_a_version_is_a_commit_and_has_a_page_that_answers(
     registered(workspace)
     workspace.write("code/dopsd/captions.py", "def clean(text):\n    return text\n")
     train(workspace.root, 2)
-    workspace.change("train.parent", "v1")
-    write_json(workspace.root / "runs/parents/v1/manifest.json", {})
+    workspace.change("train.parent", "v2")
+    write_json(workspace.root / "runs/parents/v2/manifest.json", {})
     images(workspace.root, 1, 2, 3)
     run = connect().get_run(registered(workspace)["mlflow_run_id"])
     known = records(workspace.root, "dopsd")
-    assert list(known) == ["v1", "v2"]
-    version = connect().get_model_version("dopsd", "2")
-    assert version.tags["commit"] == known["v2"].commit == run.data.tags["commit"]
-    assert (version.tags["trigger"], version.tags["parent"]) == ("schedule nightly", "v1")
-    for told in ("+2 -1 against v1", "3 human", "schedule nightly", "not committed", "(v1)", known["v2"].commit):
+    assert list(known) == ["v2", "v3"]
+    version = connect().get_model_version("dopsd", "3")
+    assert version.tags["commit"] == known["v3"].commit == run.data.tags["commit"]
+    assert (version.tags["trigger"], version.tags["parent"]) == ("schedule nightly", "v2")
+    for told in ("+2 -1 against v2", "3 human", "schedule nightly", "not committed", "(v2)", known["v3"].commit):
         assert told in version.description, told
     for name in ("verdict", "grid"):
         assert f"![{name}](get-artifact?run_id={run.info.run_id}&path=record/{name}.png)" in version.description
-        assert f"{name}.png" in run_record.names("dopsd", "v2")
-    found = connect().search_runs([run.info.experiment_id], "tags.trigger = 'schedule nightly' and tags.parent = 'v1'")
+        assert f"{name}.png" in run_record.names("dopsd", "v3")
+    found = connect().search_runs([run.info.experiment_id], "tags.trigger = 'schedule nightly' and tags.parent = 'v2'")
     assert [row.info.run_id for row in found] == [run.info.run_id]
-    digest = known["v2"].lineage["dataset"]
+    digest = known["v3"].lineage["dataset"]
     assert len(connect().search_runs([run.info.experiment_id], f"dataset.digest = '{digest}'")) == 1
 
 
@@ -88,18 +88,18 @@ def test_registering_again_gives_the_same_version_and_the_same_bytes(workspace: 
     found, before = registered(workspace), sha256_of_folder(workspace.root / "data/version")
     registered(workspace)
     assert sha256_of_folder(workspace.root / "data/version") == before
-    assert len(connect().search_model_versions("name='dopsd'")) == 1
+    assert len(connect().search_model_versions("name='dopsd'")) == 2  # and the base
     assert len(connect().list_artifacts(found["mlflow_run_id"], "images")) == 4  # two pictures, each with a small copy
 
 
 def test_what_was_made_first_is_told_though_it_is_registered_again_by_other_code(workspace: FakeWorkspace) -> None:
     registered(workspace)
-    first = records(workspace.root, "dopsd")["v1"].lineage["git_commit"]
+    first = records(workspace.root, "dopsd")["v2"].lineage["git_commit"]
     workspace.write("code/more.py", "")
     commit(workspace.root)
     assert registered(workspace)["lineage"]["git_commit"] != first
     for file in ("lineage.json", "page.md"):
-        assert first in str(run_record.read("dopsd", "v1", file)), file
+        assert first in str(run_record.read("dopsd", "v2", file)), file
 
 
 def test_other_weights_do_not_pass_for_those_of_a_tag_whose_registry_is_gone(
@@ -111,8 +111,8 @@ def test_other_weights_do_not_pass_for_those_of_a_tag_whose_registry_is_gone(
     (workspace.root / "ledger.jsonl").unlink()
     train(workspace.root, 2)
     found = registered(workspace)
-    assert found["version"] == "v1"
-    assert first not in str(run_record.read("dopsd", "v1", "lineage.json"))
+    assert found["version"] == "v2"
+    assert first not in str(run_record.read("dopsd", "v2", "lineage.json"))
 
 
 def test_a_worse_adapter_is_refused_in_writing_and_the_champion_stays(workspace: FakeWorkspace) -> None:
@@ -120,28 +120,28 @@ def test_a_worse_adapter_is_refused_in_writing_and_the_champion_stays(workspace:
     train(workspace.root, 0)
     score(workspace.root, likeness=0.2)
     found = registered(workspace)
-    assert (found["version"], found["verdict"]) == ("v2", "REJECT")
+    assert (found["version"], found["verdict"]) == ("v3", "REJECT")
     assert any("likeness failed against base" in reason["sentence"] for reason in found["reasons"])
-    assert registry.named("dopsd", "champion") == "v1"
-    assert connect().get_model_version("dopsd", "2").tags["verdict"] == "REJECT"
+    assert registry.named("dopsd", "champion") == "v2"
+    assert connect().get_model_version("dopsd", "3").tags["verdict"] == "REJECT"
 
 
 def test_a_champion_is_followed_only_by_a_better_one(workspace: FakeWorkspace) -> None:
     registered(workspace)
     train(workspace.root, 2)
     same = registered(workspace)
-    assert (same["version"], same["verdict"]) == ("v2", "HOLD")
+    assert (same["version"], same["verdict"]) == ("v3", "HOLD")
     unsure = [reason for reason in same["reasons"] if reason["outcome"] == "unsure"]
     assert [(reason["check"], reason["against"]) for reason in unsure] == [("likeness", "champion")]
     train(workspace.root, 3)
     score(workspace.root, likeness=-0.3)
     assert registered(workspace)["verdict"] == "PROMOTE"
-    assert aliases.aliases("dopsd") == {"champion": "v3", "challenger": "v2"}
+    assert aliases.aliases("dopsd") == {"champion": "v4", "challenger": "v3"}
     train(workspace.root, 1)
     score(workspace.root, likeness=-0.2)
     again = registered(workspace)
-    assert (again["version"], again["verdict"]) == ("v1", "PROMOTE")  # decided when there was no champion
-    assert registry.named("dopsd", "champion") == "v3"
+    assert (again["version"], again["verdict"]) == ("v2", "PROMOTE")  # decided when there was no champion
+    assert registry.named("dopsd", "champion") == "v4"
 
 
 def test_a_champion_is_not_asked_for_a_concept_that_is_new(workspace: FakeWorkspace) -> None:
@@ -161,7 +161,7 @@ def test_another_champion_meanwhile_is_judged_against(
     registered(workspace)
     train(workspace.root, 2)
     score(workspace.root, likeness=-0.3)
-    known = iter([None, "v1"])  # at first we do not know of v1, as if it were promoted while we judge
+    known = iter([None, "v2"])  # at first we do not know of v2, as if it were promoted while we judge
     monkeypatch.setattr(promotion, "rival", lambda *_: next(known))
     found = registered(workspace)
     assert found["verdict"] == "PROMOTE"

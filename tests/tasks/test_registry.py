@@ -112,7 +112,7 @@ def test_mlflow_reads_the_model_and_knows_its_base(enter: Enter) -> None:
 
 @pytest.mark.parametrize(
     ("version", "mend"),
-    [("champion", "`dopsd run` registers one"), ("v7", "it is champion, challenger, v1"), ("best", "it is champion")],
+    [("champion", "`dopsd run` registers one"), ("v7", "it is champion, challenger, v2"), ("best", "it is champion")],
 )
 def test_a_version_that_is_not_there_is_told(enter: Enter, version: str, mend: str) -> None:
     enter(1)

@@ -14,7 +14,7 @@ from mlflow.data.dataset_source_registry import register_dataset_source, resolve
 from tasks.ancestry.records import records
 from tasks.folders import sha256_of_folder
 from tasks.tracking import connect
-from tasks.versions import aliases, ledger, promotion, registry, stand_in
+from tasks.versions import ledger, promotion, registry, stand_in
 from tasks.versions.audit import audit
 from tasks.versions.dataset_source import DvcSource
 from tasks.versions.restored import restore
@@ -26,7 +26,7 @@ _NEW = ("stands_for", "at", "mlflow.", "record/page.md")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """Two versions, v2 trained on from v1."""
+    """Two versions, v3 trained on from v2."""
     return project_of_two(tmp_path_factory.mktemp("project"), empty_store)
 
 
@@ -41,9 +41,10 @@ def root(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def told(root: Path) -> dict[str, Any]:
     """Gather all that the registry tells, but for what MLflow chooses itself: ids and times."""
     known = records(root, "dopsd")
-    model = connect().get_registered_model("dopsd")
+    model, base = connect().get_registered_model("dopsd"), connect().get_model_version_by_alias("dopsd", "base")
     return {
-        "aliases": aliases.aliases("dopsd"), "tags": model.tags, "versions": {name: version(name) for name in known},
+        "aliases": model.aliases, "tags": model.tags, "versions": {name: version(name) for name in known},
+        "base": (base.description, base.source, base.tags),
     }  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def forget(root: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 def test_the_registry_comes_back_as_it_was(root: Path, forget: Callable[[], None]) -> None:
     before, decided = told(root), ledger.read(root)
     forget()
-    assert restore(root, "dopsd") == ["v1", "v2"]
+    assert restore(root, "dopsd") == ["v1", "v2", "v3"]
     assert told(root) == before
     assert ledger.read(root) == decided
     assert audit(root, "dopsd", is_strict=True) == []
@@ -97,17 +98,17 @@ def test_a_restoration_that_was_stopped_goes_on(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("tasks.versions.restored.tell", stopped)
         restore(root, "dopsd")
-    assert restore(root, "dopsd") == ["v1", "v2"]
+    assert restore(root, "dopsd") == ["v2", "v3"]
     assert audit(root, "dopsd", is_strict=False) == []
     assert len(connect().search_runs([connect().get_experiment_by_name("dopsd").experiment_id])) == 2
 
 
 def test_a_version_that_was_given_up_stays_so_and_keeps_its_number(root: Path, forget: Callable[[], None]) -> None:
-    promotion.give_up("dopsd", "v1", "not among the newest", root)
-    before, decided = version("v2"), ledger.read(root)
+    promotion.give_up("dopsd", "v2", "not among the newest", root)
+    before, decided = version("v3"), ledger.read(root)
     forget()
-    assert restore(root, "dopsd") == ["v2"]
-    assert (list(registry.versions("dopsd")), version("v2")) == (["v2"], before)
+    assert restore(root, "dopsd") == ["v1", "v3"]
+    assert (list(registry.versions("dopsd")), version("v3")) == (["v3"], before)
     assert (ledger.read(root), audit(root, "dopsd", is_strict=True)) == (decided, [])
 
 
@@ -118,13 +119,13 @@ def stopped(*_: object) -> None:
 def test_without_the_ledger_nothing_is_decided_anew(root: Path, forget: Callable[[], None]) -> None:
     forget()
     (root / "ledger.jsonl").unlink()
-    with pytest.raises(ValueError, match="the ledger says nothing of v1: put back"):
+    with pytest.raises(ValueError, match="the ledger says nothing of v2: put back"):
         restore(root, "dopsd")
 
 
 def test_a_dataset_comes_back_from_the_digest_that_its_run_names(root: Path, tmp_path: Path) -> None:
     register_dataset_source(DvcSource)  # MLflow does so by the entry point, where the package is installed
-    run = connect().get_run(str(stand_in.found("dopsd", records(root, "dopsd")["v2"].run_id)))
+    run = connect().get_run(str(stand_in.found("dopsd", records(root, "dopsd")["v3"].run_id)))
     source = mlflow.data.get_source(run.inputs.dataset_inputs[0])
     assert sha256_of_folder(Path(source.load(str(tmp_path / "there")))) == sha256_of_folder(root / "data/images")
     assert resolve_dataset_source(f"dvc:{source.digest}").to_json() == source.to_json()

@@ -17,16 +17,16 @@ from tests.registered import as_it_was, project_of_two
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """Two versions, v2 trained on from v1, of pictures that lie there still."""
+    """Two versions, v3 trained on from v2, of pictures that lie there still."""
     return project_of_two(tmp_path_factory.mktemp("project"), empty_store)
 
 
 @pytest.fixture
 def root(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The project with v2 as champion, which is as it was when the test is over."""
+    """The project with v3 as champion, which is as it was when the test is over."""
     monkeypatch.chdir(project)
     with as_it_was(project, tmp_path):
-        connect().set_registered_model_alias("dopsd", "champion", "2")
+        connect().set_registered_model_alias("dopsd", "champion", "3")
         yield project
     for file in (project / "photos").glob("new*"):
         file.unlink()
@@ -37,10 +37,10 @@ def parent(root: Path) -> str:
 
 
 def test_a_champion_that_came_of_the_same_pictures_is_not_trained_on_them_again(root: Path) -> None:
-    assert aliases("dopsd")["champion"] == "v2"
+    assert aliases("dopsd")["champion"] == "v3"
     start = start_from(root, "champion")
-    assert (start.version, start.reason) == ("v1", "the champion v2 came of these pictures")
-    assert parent(root) == "v1"
+    assert (start.version, start.reason) == ("v2", "the champion v3 came of these pictures")
+    assert parent(root) == "v2"
 
 
 def test_with_a_new_picture_or_a_new_caption_the_champion_is_the_start(root: Path) -> None:
@@ -48,16 +48,16 @@ def test_with_a_new_picture_or_a_new_caption_the_champion_is_the_start(root: Pat
         (root / "photos" / name).write_text("new")
         override(root, "train.parent", "base")
         start = start_from(root, "champion")
-        assert (start.version, start.reason, parent(root)) == ("v2", "v2 is champion", "v2")
+        assert (start.version, start.reason, parent(root)) == ("v3", "v3 is champion", "v3")
         (root / "photos" / name).unlink()
-    assert start_from(root, "champion").version == "v1"
+    assert start_from(root, "champion").version == "v2"
 
 
 def test_whom_somebody_names_is_the_start_whatever_it_learnt(root: Path) -> None:
-    for version in ("v2", "v1", "base"):
+    for version in ("v3", "v2", "base"):
         assert start_from(root, version).version == version == parent(root)
-    with pytest.raises(ValueError, match="the registry has no v9"):
-        start_from(root, "v9")
+    with pytest.raises(ValueError, match="the registry has no v10"):
+        start_from(root, "v10")
 
 
 def test_before_there_is_a_champion_it_is_the_base(tmp_path: Path, empty_store: Path, here: FakeWorkspace) -> None:
@@ -75,8 +75,8 @@ def here(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_champion_whose_own_parent_is_gone_is_the_start(root: Path) -> None:
-    connect().delete_model_version("dopsd", "1")
-    assert start_from(root, "champion").version == "v2"
+    connect().delete_model_version("dopsd", "2")
+    assert start_from(root, "champion").version == "v3"
 
 
 def test_old_pictures_are_not_laid_out_where_others_read(root: Path, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_old_pictures_are_not_laid_out_where_others_read(root: Path, tmp_path: P
         override(root, "replay.share", 0.5)
         (root / "runs" / "recorded").symlink_to(tmp_path)  # as in a workspace that is lent
         with pytest.raises(ValueError, match=r"others read .*/shared, too: name a folder within the project"):
-            start_from(root, "v2")
+            start_from(root, "v3")
     finally:
         (root / "runs" / "recorded").unlink()
         override(root, "ingest.source", "photos")

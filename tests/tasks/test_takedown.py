@@ -85,12 +85,12 @@ def made(root: Path) -> None:
     (root / "photos").mkdir()
     learnt(root, 1, 0, 1)
     commit(root)
-    write_json(root / "runs/parents/v1/manifest.json", {})
-    project.change("train.parent", "v1")
+    write_json(root / "runs/parents/v2/manifest.json", {})
+    project.change("train.parent", "v2")
     learnt(root, 2, 2)
     write_json(root / "data/training_run.json", {"mlflow_run_id": "f" * 32})  # trained again, to the same weights
     registered(root)
-    project.change("train.parent", "v2")  # what the next run would train on from
+    project.change("train.parent", "v3")  # what the next run would train on from
     opened(root / "runs", "latents").write(key_of({"from": "before"}), b"nobody knows of which picture")
     for row in read_rows(root / "data/images/images.jsonl"):  # a shard a picture was sent, and nobody took it in
         parcel.send(parcel.ask({"latents": [key_of({"latents": row["id"]})]}, root), WHOLE, root)
@@ -162,8 +162,8 @@ def test_before_it_every_place_is_named(story: Story) -> None:
     ):  # fmt: skip
         assert part in told, part
     assert len({trace.name.partition("/")[0] for trace in story.before.traces if trace.place == "MLflow"}) == 2
-    assert story.before.hit == ("v2",)
-    assert (story.before.serving, story.before.heir, story.before.parent) == ({"champion": "v2"}, "v1", "v1")
+    assert story.before.hit == ("v3",)
+    assert (story.before.serving, story.before.heir, story.before.parent) == ({"champion": "v3"}, "v2", "v2")
 
 
 def test_what_processes_that_died_left_is_finished_by_the_next(story: Story) -> None:
@@ -178,7 +178,7 @@ def test_what_is_on_its_way_between_machines_is_looked_into(story: Story) -> Non
 
 
 def test_other_pictures_are_left(story: Story) -> None:
-    other = records(story.root, "dopsd")["v1"]
+    other = records(story.root, "dopsd")["v2"]
     assert other.lineage["num_images"] == 2
     assert (story.root / "photos/1.png").is_file()
     rows = [row["id"] for row in read_rows(story.root / "data/images/images.jsonl")]
@@ -186,20 +186,20 @@ def test_other_pictures_are_left(story: Story) -> None:
 
 
 def test_the_alias_goes_to_the_last_clean_ancestor_and_away_where_there_is_none(story: Story) -> None:
-    assert story.champions == ["v1", None]
+    assert story.champions == ["v2", None]
     moves = [(row.action, row.version, row.champion) for row in ledger.read(story.root) if row.action == "takedown"]
-    assert moves == [("takedown", "v2", "v1"), ("takedown", "v1", None)]
+    assert moves == [("takedown", "v3", "v2"), ("takedown", "v2", None)]
 
 
 def test_what_learnt_from_it_is_neither_loaded_nor_promoted(story: Story) -> None:
-    with pytest.raises(ValueError, match=r"v2 was taken down \(takedowns/"):
-        registry.fetch("dopsd", "v2", story.root)
+    with pytest.raises(ValueError, match=r"v3 was taken down \(takedowns/"):
+        registry.fetch("dopsd", "v3", story.root)
     now = promotion.standing("dopsd", story.root)
-    with pytest.raises(ValueError, match="v2 was taken down"):
-        promotion.promote("dopsd", "v2", "it was good", story.root, known=now, despite_rejection=True)
+    with pytest.raises(ValueError, match="v3 was taken down"):
+        promotion.promote("dopsd", "v3", "it was good", story.root, known=now, despite_rejection=True)
     with pytest.raises(ValueError, match="there was no champion"):
         promotion.rollback("dopsd", "back", story.root, known=now)
-    promotion.decide("dopsd", "v2", Decision(Verdict.PROMOTE, ()), rival=None, evidence={"a": "b"}, root=story.root)
+    promotion.decide("dopsd", "v3", Decision(Verdict.PROMOTE, ()), rival=None, evidence={"a": "b"}, root=story.root)
     assert aliases("dopsd")["champion"] is None
 
 
@@ -209,7 +209,7 @@ def test_the_audit_takes_what_was_removed_for_no_break(story: Story) -> None:
 
 def test_the_receipt_keeps_the_answer_and_not_the_picture(story: Story) -> None:
     receipt = next(row for row in receipts(story.root) if row.asked == GONE)
-    assert (receipt.reason, receipt.hit["trained"], receipt.hit["aliases"]) == (WHY, ["v2"], {"champion": "v2"})
+    assert (receipt.reason, receipt.hit["trained"], receipt.hit["aliases"]) == (WHY, ["v3"], {"champion": "v3"})
     assert {row["digest"] for row in receipt.removed} >= {trace.digest for trace in story.before.traces}
     assert receipt.steps[-1]["step"] == DONE
     kept = read_json(story.root / f"takedowns/{receipt.name}.json")
@@ -240,8 +240,8 @@ def test_what_was_taken_down_is_so_in_a_registry_that_is_restored(
     shutil.rmtree(root / "mlruns")
     monkeypatch.chdir(root)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/another.db")
-    assert restore(root, "dopsd") == ["v1", "v2"]
-    assert taken("dopsd").keys() == hit.keys() == {"v1", "v2"}
+    assert restore(root, "dopsd") == ["v1", "v2", "v3"]
+    assert taken("dopsd").keys() == hit.keys() == {"v2", "v3"}
     assert audit.audit(root, "dopsd", is_strict=True) == []
 
 
