@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from dopsd.judging import Margins
 from dopsd.metrics.statistics import Interval
-from dopsd.recipe import Margins
 
 Differences = Mapping[str, Interval]
 """Metric key, such as "retention/clip_s@tiny-clip@0a1b2c3d4e5f", to the adapter's value minus the reference's."""

@@ -13,7 +13,7 @@ from statistics import fmean
 
 from torch import Tensor
 
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.family import Context, Denoiser
 from dopsd.looks import some
 from dopsd.metrics.divergence import velocity_divergence

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dopsd.examples import Example, Examples
+from dopsd.dataset.examples import Example, Examples
 from dopsd.family import Denoiser
 from dopsd.metrics.divergence import states
 from dopsd.recipe import Training
-from dopsd.roles import Roles
 from dopsd.sampling import Walk, walks
+from dopsd.weights.roles import Roles
 
 MOST = 3
 """So many examples are shown: a decoder at full size takes its time."""

@@ -11,10 +11,10 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Context, Denoiser
 from dopsd.recipe import Training
-from dopsd.roles import Roles
+from dopsd.weights.roles import Roles
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dopsd import ranks
-from dopsd.examples import Example, Examples
+from dopsd.dataset.examples import Example, Examples
 from dopsd.family import Denoiser
 from dopsd.objective import Objective
+from dopsd.processes import ranks
 from dopsd.recipe import Training
-from dopsd.roles import Roles
 from dopsd.tensor_file import read, write
+from dopsd.weights.roles import Roles
 
 _MEND = "delete it to make it again"
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Denoiser
+from dopsd.judging import Probing
 from dopsd.metrics.statistics import Interval, difference, summary
-from dopsd.recipe import Probing
 from dopsd.sampling import sample
 
 Distances = Mapping[str, Sequence[float]]

@@ -1,13 +1,13 @@
-"""Every number one can turn, with the paper's values as defaults; imports in a blink, without torch.
+"""Every number of a training, with the paper's values as defaults; imports in a blink, without torch.
 
 $ python -c "from dopsd.recipe import Training; print(Training(rank=16))"
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-_FORBID_UNKNOWN_KEYS = {"extra": "forbid"}
+from dopsd.bounds import FORBID_UNKNOWN_KEYS, above_zero, at_least, one_of, within
 
 Method = Literal[
     "dopsd", "sft", "sft-parent", "sft-adapter", "dreambooth", "pso", "pso_db", "sft-teacher", "offpolicy", "anchored",
@@ -102,23 +102,23 @@ class Training:
     stop_after: int = 2
     parent: str = "base"
 
-    __pydantic_config__ = _FORBID_UNKNOWN_KEYS
+    __pydantic_config__ = FORBID_UNKNOWN_KEYS
 
     def __post_init__(self) -> None:
         """Refuse what cannot train; raises ValueError naming the key."""
         for key, kind in get_type_hints(Training).items():
             if get_origin(kind) is Literal:
-                _one_of(key, getattr(self, key), get_args(kind))
+                one_of(key, getattr(self, key), get_args(kind))
         counts = ("num_steps", "num_samples", "iterations", "batch_size", "rank", "alpha")
         for key in (*counts, "checkpoint_every", "checkpoints_kept", "stop_after", "processes", "accumulate"):
-            _at_least(key, getattr(self, key), 1)
+            at_least(key, getattr(self, key), 1)
         for key in ("learning_rate", "max_gradient_norm", "pso_beta"):
-            _above_zero(key, getattr(self, key))
+            above_zero(key, getattr(self, key))
         shares = ("prior_weight", "anchor_weight", "pso_loser_share", "pso_prior_weight")
         for key in (*shares, "seed", "ema_warmup", "learning_rate_warmup", "sample_every", "stop_early"):
-            _at_least(key, getattr(self, key), 0)
-        _within("ema_decay", self.ema_decay, 0, 1)
-        _within("num_states", self.num_states, 0, self.num_steps)
+            at_least(key, getattr(self, key), 0)
+        within("ema_decay", self.ema_decay, 0, 1)
+        within("num_states", self.num_states, 0, self.num_steps)
         if self.batch_size < self.processes * self.accumulate:
             said = f"processes is {self.processes} and accumulate {self.accumulate}"
             raise ValueError(f"batch_size is {self.batch_size}, {said}: give every part a row at least")
@@ -166,114 +166,3 @@ def decisive(said: Mapping[str, Any]) -> dict[str, Any]:
     memory = ("processes", "sharded", "checkpointing", "base_device", "compile")
     idle = ("checkpoints_kept", "sample_every", *memory, *guard, *parts, *whole)
     return {key: value for key, value in said.items() if key not in idle}
-
-
-@dataclass(frozen=True)
-class Probing:
-    """How the teacher is tried before training: `seeds` pictures a training prompt, and how sure we want to be.
-
-    The teacher passes when the lower end of the interval of its gain in likeness exceeds `minimum_gain` (in units of
-    the likeness distance). `accept_weak_teacher` trains even so; the report says it did.
-    """
-
-    seeds: tuple[int, ...] = (0, 1, 2, 3)
-    confidence: float = 0.95
-    minimum_gain: float = 0.0
-    accept_weak_teacher: bool = False
-
-    __pydantic_config__ = _FORBID_UNKNOWN_KEYS
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be measured; raises ValueError naming the key."""
-        _distinct_seeds(self.seeds)
-        _within("confidence", self.confidence, 0.5, 0.999)
-        _within("minimum_gain", self.minimum_gain, 0, 2)
-
-
-Metric = Literal[
-    "dino_d", "clip_s", "curvature", "sharpness", "contrast", "noise_floor", "diversity", "velocity_divergence",
-    "frechet_to_base", "lpips_d", "vlm_j", "quality_s", "aesthetic_s", "fid", "kid", "geneval", "dpg",
-]  # fmt: skip
-"""What can be measured; docs/metrics.md has a paragraph on each."""
-JUDGED: tuple[Metric, ...] = ("dino_d", "clip_s", "curvature", "sharpness", "contrast", "noise_floor")
-"""What the gate judges by."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How models are compared: the same prompts and `seeds` for all of them, intervals of `confidence` over prompts.
-
-    `metrics` are what is measured, among them all that the gate judges by.
-    """
-
-    seeds: tuple[int, ...] = (0, 1)
-    confidence: float = 0.95
-    num_resamples: int = 10_000
-    metrics: tuple[Metric, ...] = (*JUDGED, "diversity", "velocity_divergence", "frechet_to_base")
-
-    __pydantic_config__ = _FORBID_UNKNOWN_KEYS
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be measured; raises ValueError naming the key."""
-        _distinct_seeds(self.seeds)
-        _within("confidence", self.confidence, 0.5, 0.999)
-        _at_least("num_resamples", self.num_resamples, 100)
-        for metric in self.metrics:
-            _one_of("metrics", metric, get_args(Metric))
-        if "diversity" in self.metrics and len(self.seeds) < 2:
-            raise ValueError(f"seeds are {list(self.seeds)} and diversity compares pictures of a prompt: give two")
-
-
-@dataclass(frozen=True)
-class Margins:
-    """How much of each score the gate lets go, in the score's own unit; start values, to be calibrated on real runs.
-
-    Against the champion and the parent they bound one round; against the base they are the budget of all rounds
-    together. `likeness_gain`: DINO-D must fall by more than this on the concept's prompts. `retention_loss`: CLIP-S on
-    prompts without the concept may fall by less than this. `earlier_loss`: DINO-D may rise by less on the concepts that
-    were learnt before. The rest are few-step signals on the prompts without the concept: curvature may rise by less
-    than `curvature_rise`; log sharpness and log contrast must stay within plus or minus their margin (blur and
-    over-sharpening are both failures); the log noise floor may rise by less than `noise_rise`. Nothing passes on fewer
-    than `fewest_prompts`.
-    """
-
-    likeness_gain: float = 0.0
-    retention_loss: float = 0.01
-    earlier_loss: float = 0.02
-    curvature_rise: float = 0.02
-    sharpness_change: float = 0.2
-    contrast_change: float = 0.2
-    noise_rise: float = 0.2
-    fewest_prompts: int = 8
-
-    __pydantic_config__ = _FORBID_UNKNOWN_KEYS
-
-    def __post_init__(self) -> None:
-        """Refuse negative margins; raises ValueError naming the key."""
-        for key in self.__dataclass_fields__:
-            _at_least(key, getattr(self, key), 0)
-
-
-def _one_of(key: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{key} is {value!r}: choose one of {', '.join(allowed)}")
-
-
-def _at_least(key: str, value: float, bound: float) -> None:
-    if not value >= bound:
-        raise ValueError(f"{key} is {value}: give a number >= {bound}")
-
-
-def _above_zero(key: str, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{key} is {value}: give a number > 0")
-
-
-def _within(key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{key} is {value}: give a number from {low} to {high}")
-
-
-def _distinct_seeds(seeds: Sequence[int]) -> None:
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise ValueError(f"seeds are {list(seeds)}: give at least one, all different, none negative")

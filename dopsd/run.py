@@ -15,7 +15,7 @@ import torch
 
 from dopsd.family import Family
 from dopsd.recipe import Training, decisive
-from dopsd.trained import FILE
+from dopsd.weights.trained import FILE
 
 _HOW_LONG = ("iterations", "checkpoint_every")
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from dopsd.batching import rows_alike
+from dopsd.dataset.batching import rows_alike
 from dopsd.family import Context, Denoiser
 
 

@@ -15,27 +15,28 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from dopsd import looks, ranks
-from dopsd.adapter_roles import Shape, attach_, continue_
-from dopsd.checkpoint import Checkpoint
-from dopsd.examples import Examples
+from dopsd import looks
+from dopsd.checkpoints.checkpoint import Checkpoint
+from dopsd.dataset.examples import Examples
 from dopsd.family import Denoiser, Network
 from dopsd.footprint.checkpointing import checkpoint_
 from dopsd.footprint.compiling import compile_
 from dopsd.footprint.lean import lean_
+from dopsd.footprint.parts import InParts
 from dopsd.footprint.resting import rest_, settle_
-from dopsd.footprint.sharding import gathered, is_sharded
 from dopsd.guard import Guard
 from dopsd.objective import Needs, Scene, Term, objective
-from dopsd.parts import InParts
 from dopsd.placement import CPU, fastest, sent
 from dopsd.preparation import Shelf, drawn, prepared
+from dopsd.processes import ranks
+from dopsd.processes.sharding import gathered, is_sharded
+from dopsd.processes.termination import Terminated, postponed
 from dopsd.recipe import Training
-from dopsd.roles import Roles
 from dopsd.run import Run, identity, precision
 from dopsd.schedule import ema_decay, learning_rate
-from dopsd.termination import Terminated, postponed
-from dopsd.whole import attach_whole_
+from dopsd.weights.adapter_roles import Shape, attach_, continue_
+from dopsd.weights.roles import Roles
+from dopsd.weights.whole import attach_whole_
 
 
 @dataclass(frozen=True)

@@ -14,21 +14,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dopsd import options, ranks
-from dopsd.adapter import save_adapter
-from dopsd.companions import accompanied
+from dopsd import options
 from dopsd.curves import Curves, point
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.footprint.plan import tell
 from dopsd.objective import objective
 from dopsd.placement import cradle
 from dopsd.pretrained import named
+from dopsd.processes import ranks
+from dopsd.processes.companions import accompanied
 from dopsd.recipe import Training
 from dopsd.run import Run
-from dopsd.trained import FILE
 from dopsd.training import Record, train
-from dopsd.whole import save_whole
+from dopsd.weights.adapter import save_adapter
+from dopsd.weights.trained import FILE
+from dopsd.weights.whole import save_whole
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import cat, nn
 from transformers import BatchFeature, Qwen3VLForConditionalGeneration, Qwen3VLProcessor
 from transformers.processing_utils import ProcessorMixin
 
-from dopsd.batching import rows_alike
+from dopsd.dataset.batching import rows_alike
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, load_network
 

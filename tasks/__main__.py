@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from dopsd.termination import heard
+from dopsd.processes.termination import heard
 from tasks import params, passing, runner, weak_teacher
 from tasks.devices.job import devices_for
 from tasks.environment import settle

@@ -7,12 +7,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dopsd.adapter import fuse_
 from dopsd.family import Denoiser, Family
 from dopsd.objective import objective
 from dopsd.placement import Placement
 from dopsd.pretrained import named
-from dopsd.trained import FILE
+from dopsd.weights.adapter import fuse_
+from dopsd.weights.trained import FILE
 from tasks.folders import sha256_of_file
 from tasks.params import PARAMS_FILE, Params
 

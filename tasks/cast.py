@@ -11,12 +11,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dopsd.adapter import load_adapter_, wearing
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.placement import fastest
-from dopsd.trained import is_whole
-from dopsd.whole import lent, read_whole
+from dopsd.weights.adapter import load_adapter_, wearing
+from dopsd.weights.trained import is_whole
+from dopsd.weights.whole import lent, read_whole
 from tasks.params import Params
 
 

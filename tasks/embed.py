@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from dopsd.examples import save_example
+from dopsd.dataset.examples import save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Encoder
 from dopsd.placement import fastest

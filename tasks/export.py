@@ -5,11 +5,11 @@ dopsd export champion --format comfyui --out star.safetensors
 
 from pathlib import Path
 
-from dopsd.export import export_adapter
+from dopsd.exporting.export import export_adapter
+from dopsd.exporting.merging import export_merged, merge_
 from dopsd.families.catalogue import family
-from dopsd.merging import export_merged, merge_
-from dopsd.trained import is_whole
-from dopsd.whole import lent, read_whole
+from dopsd.weights.trained import is_whole
+from dopsd.weights.whole import lent, read_whole
 from tasks.params import Params
 
 

@@ -17,7 +17,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from dopsd.recipe import Probing, Training
+from dopsd.judging import Probing
+from dopsd.recipe import Training
 from tasks.folders import read_yaml
 from tasks.sections import Caption, Compare, Embed, Evaluate, Ingest, Machine, Models, Register, Replay
 

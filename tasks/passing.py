@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from socket import gaierror
 
-from dopsd.termination import EXIT_CODE, AskedToEnd, Terminated
+from dopsd.processes.termination import EXIT_CODE, AskedToEnd, Terminated
 
 _FILE = "exit_code"
 _REASON = "reason.txt"

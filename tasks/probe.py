@@ -13,15 +13,15 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from dopsd.adapter import load_adapter_
-from dopsd.batching import rows_alike
-from dopsd.examples import Example, Examples
+from dopsd.dataset.batching import rows_alike
+from dopsd.dataset.examples import Example, Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Encoder
 from dopsd.metrics.likeness import DinoDistance
 from dopsd.metrics.statistics import Interval
 from dopsd.placement import fastest
 from dopsd.probe import Distances, Pair, Probe, draw_pairs, judge
+from dopsd.weights.adapter import load_adapter_
 from tasks.folders import write_bytes, write_json
 from tasks.images import dataset
 from tasks.intervals import as_json

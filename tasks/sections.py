@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
-from dopsd.recipe import JUDGED, Evaluation, Margins
+from dopsd.judging import JUDGED, Evaluation, Margins
 from tasks.pipeline import STAGES
 
 

@@ -10,20 +10,20 @@ from collections import deque
 from functools import partial
 from pathlib import Path
 
-from dopsd.adapter import save_adapter
-from dopsd.checkpoint import Checkpoint
-from dopsd.companions import accompanied
+from dopsd.checkpoints.checkpoint import Checkpoint
+from dopsd.checkpoints.standing import Standing
 from dopsd.curves import Curves, point
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Network
 from dopsd.footprint.plan import tell
 from dopsd.placement import CPU, cradle, fastest
+from dopsd.processes.companions import accompanied
 from dopsd.recipe import Training, decisive
 from dopsd.run import Run, identity
-from dopsd.standing import Standing
 from dopsd.training import train
-from dopsd.whole import save_whole, transplant_
+from dopsd.weights.adapter import save_adapter
+from dopsd.weights.whole import save_whole, transplant_
 from tasks.beneath import Beneath, beneath
 from tasks.folders import read_rows, write_json, write_manifest, write_text
 from tasks.gallery import Gallery

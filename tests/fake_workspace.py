@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from dopsd.trained import FILE
+from dopsd.weights.trained import FILE
 from tasks.__main__ import main
 from tasks.dvcfile import rows
 from tasks.folders import read_json, sha256_of_bytes, sha256_of_folder, write_json

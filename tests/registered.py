@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from dopsd.gate import CHECKS
-from dopsd.trained import FILE
+from dopsd.weights.trained import FILE
 from tasks import runner
 from tasks.folders import write_json, write_rows
 from tasks.git import said

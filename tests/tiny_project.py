@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from dvc.repo import Repo
 
-from dopsd.recipe import JUDGED
+from dopsd.judging import JUDGED
 from tasks import weak_teacher
 from tasks.folders import read_yaml, write_text
 from tasks.git import said

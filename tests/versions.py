@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from dopsd.trained import FILE
+from dopsd.weights.trained import FILE
 from tasks.folders import sha256_of_file
 from tasks.params import parse, resolved
 from tasks.versions import registry

@@ -6,12 +6,12 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from dopsd.adapter_roles import Shape, attach_
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.family import Denoiser, Family
 from dopsd.objective import Scene, objective
 from dopsd.placement import Placement
 from dopsd.recipe import Training
+from dopsd.weights.adapter_roles import Shape, attach_
 
 
 def joint_iterations(

@@ -14,15 +14,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from dopsd.adapter_roles import Shape, attach_
 from dopsd.bench.imagined import Imagined
 from dopsd.bench.live import Memory
 from dopsd.bench.models import Model, SizeName, like, model
 from dopsd.bench.train import Question
-from dopsd.examples import Examples
+from dopsd.blocks import blocks
+from dopsd.dataset.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser, Network
-from dopsd.footprint.blocks import blocks
 from dopsd.footprint.checkpointing import checkpoint_
 from dopsd.footprint.lean import lean_
 from dopsd.footprint.plan import Part, lasting
@@ -30,8 +29,9 @@ from dopsd.footprint.resting import is_resting, rest_
 from dopsd.objective import Objective, Scene, objective
 from dopsd.placement import CPU, Placement
 from dopsd.recipe import Training
-from dopsd.roles import Roles
-from dopsd.whole import attach_whole_
+from dopsd.weights.adapter_roles import Shape, attach_
+from dopsd.weights.roles import Roles
+from dopsd.weights.whole import attach_whole_
 
 _GPU = Placement(torch.device("meta"), torch.bfloat16)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel, ZImageTransformer2DModel
 
-from dopsd.examples import Example, Examples
+from dopsd.dataset.examples import Example, Examples
 from dopsd.families.flux2_klein import Flux2KleinDenoiser
 from dopsd.families.z_image import ZImageDenoiser
 from dopsd.family import Context, Denoiser, Network

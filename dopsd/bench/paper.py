@@ -10,18 +10,18 @@ from typing import Any
 
 import torch
 
-from dopsd.adapter_roles import Shape, attach_
 from dopsd.bench.imagined import Imagined
 from dopsd.bench.meter import Cost, metered
 from dopsd.bench.models import model
 from dopsd.bench.train import Question
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.footprint.lean import lean_
 from dopsd.objective import Scene, objective
 from dopsd.placement import Placement
 from dopsd.recipe import Training
-from dopsd.roles import Roles
+from dopsd.weights.adapter_roles import Shape, attach_
+from dopsd.weights.roles import Roles
 
 _GIB = 2**30
 _COPIES = {"dopsd": 5, "sft": 4}

@@ -10,7 +10,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from dopsd.batching import ROWS
+from dopsd.dataset.batching import ROWS
 
 Formula = Callable[[Tensor], Tensor]
 

@@ -15,12 +15,12 @@ from diffusers import FlowMatchEulerDiscreteScheduler, Flux2KleinPipeline, Flux2
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu, retrieve_timesteps
 from torch import Tensor
 
-from dopsd.batching import rows_alike
+from dopsd.dataset.batching import rows_alike
 from dopsd.families.flux2_klein_encoder import load_decoder, load_encoder
 from dopsd.family import Context, Family
-from dopsd.footprint.sharding import is_sharded
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, load_placed
+from dopsd.processes.sharding import is_sharded
 
 
 class Flux2KleinDenoiser:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import BatchFeature, Qwen2Tokenizer, Qwen3Model
 
-from dopsd.batching import ROWS, rows_alike
+from dopsd.dataset.batching import ROWS, rows_alike
 from dopsd.vision_language import VisionLanguage
 
 _LONGEST = 512

@@ -16,7 +16,7 @@ from PIL.Image import Image
 from torch import Tensor
 from transformers import AutoTokenizer, Qwen3Model
 
-from dopsd.batching import rows_alike
+from dopsd.dataset.batching import rows_alike
 from dopsd.families.autoencoding import decoded, encoded
 from dopsd.family import Context, TeacherContext
 from dopsd.placement import CPU, Placement

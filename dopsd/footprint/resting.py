@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
+from dopsd.blocks import blocks
 from dopsd.family import Network
-from dopsd.footprint.blocks import blocks
 from dopsd.recipe import Training
 
 _LARGEST = 127

@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Context, Denoiser
 from dopsd.methods.distillation import Distillation
 from dopsd.objective import Needs, Scene, Term
 from dopsd.recipe import Training
-from dopsd.roles import Roles
+from dopsd.weights.roles import Roles
 
 _ROUNDING = 0.05
 """Of a token's length: in another batch it comes out the same but for rounding, and a noun for the concept moves it by

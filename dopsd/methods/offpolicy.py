@@ -9,13 +9,13 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Denoiser
 from dopsd.methods.distillation import disagreement, shares
 from dopsd.objective import Needs, Scene, Term
 from dopsd.recipe import Training
-from dopsd.roles import Roles
 from dopsd.sampling import noise, walks
+from dopsd.weights.roles import Roles
 
 
 class OffPolicyDistillation:

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Denoiser
 from dopsd.methods.sft import flow_losses
 from dopsd.objective import Needs, Scene, Term
 from dopsd.recipe import Training
-from dopsd.roles import Roles
 from dopsd.sampling import sample
+from dopsd.weights.roles import Roles
 
 
 class PairwiseSampleOptimization:

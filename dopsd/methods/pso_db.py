@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Denoiser
 from dopsd.methods.pso import errors, losers
 from dopsd.objective import Needs, Scene, Term
 from dopsd.recipe import Training
-from dopsd.roles import Roles
+from dopsd.weights.roles import Roles
 
 
 class PairwiseDreamBooth:

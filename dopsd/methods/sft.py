@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Context, Denoiser
 from dopsd.objective import Needs, Scene, Term
 from dopsd.recipe import Training
-from dopsd.roles import Roles
+from dopsd.weights.roles import Roles
 
 _CURVE_STEPS = 50
 """Steps of the sampler whose noise levels say where training looks; a level in between lies on a straight line."""

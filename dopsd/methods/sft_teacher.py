@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Denoiser
 from dopsd.methods.sft import FlowMatching
 from dopsd.objective import Needs, Scene, Term
 from dopsd.recipe import Training
-from dopsd.roles import Roles
 from dopsd.sampling import sample
+from dopsd.weights.roles import Roles
 
 
 class TeacherFlowMatching:

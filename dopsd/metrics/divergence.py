@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dopsd.batching import rows_alike
+from dopsd.dataset.batching import rows_alike
 from dopsd.family import Context, Denoiser
 from dopsd.sampling import Walk
 

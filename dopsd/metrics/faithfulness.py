@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
-from dopsd.batching import ROWS
+from dopsd.dataset.batching import ROWS
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, named, weights
 

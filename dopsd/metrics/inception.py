@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from dopsd.batching import ROWS, rows_alike
+from dopsd.dataset.batching import ROWS, rows_alike
 from dopsd.metrics.inception_layout import BLOCKS, STEM, UNPADDED, Piece, Step, steps
 from dopsd.pixels import pixels
 from dopsd.placement import CPU, Placement

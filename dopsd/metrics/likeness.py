@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from transformers import AutoModel
 
-from dopsd.batching import ROWS, rows_alike
+from dopsd.dataset.batching import ROWS, rows_alike
 from dopsd.pixels import pixels
 from dopsd.placement import CPU, Placement
 from dopsd.pretrained import load, named, weights

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dopsd.adapter_roles import Shape, attach_
 from dopsd.families.catalogue import family
 from dopsd.family import Network
+from dopsd.weights.adapter_roles import Shape, attach_
 from recipes.tiny.distillation import CHUNK, deployed_grid, drawn_once, shifted, walk
 from recipes.tiny.fit import Budget, fit, randomness
 from recipes.tiny.line import Line, Pool

@@ -17,9 +17,9 @@ from torch import nn
 from transformers import CLIPModel, DINOv3ViTModel, Qwen3VLForConditionalGeneration
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from dopsd.adapter import save_adapter
 from dopsd.families.catalogue import family
 from dopsd.family import Network
+from dopsd.weights.adapter import save_adapter
 from recipes.tiny.architecture import SIDE
 from recipes.tiny.line import Line
 from recipes.tiny.sight import image_processor

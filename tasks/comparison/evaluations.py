@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Context, Network
 from dopsd.objective import Scene, objective
 from dopsd.recipe import Training

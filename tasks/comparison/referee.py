@@ -17,19 +17,19 @@ import pandas as pd
 import torch
 from PIL.Image import Image
 
-from dopsd.adapter_roles import Shape, attach_
-from dopsd.checkpoint import Checkpoint
-from dopsd.examples import Examples
+from dopsd.checkpoints.checkpoint import Checkpoint
+from dopsd.dataset.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser, Family, Network
 from dopsd.metrics.divergence import velocity_divergence
 from dopsd.placement import fastest
 from dopsd.pretrained import named
 from dopsd.recipe import Training
-from dopsd.roles import Roles
 from dopsd.run import Run, identity
 from dopsd.sampling import walks
-from dopsd.whole import attach_whole_
+from dopsd.weights.adapter_roles import Shape, attach_
+from dopsd.weights.roles import Roles
+from dopsd.weights.whole import attach_whole_
 from tasks.comparison.cells import Cell, series
 from tasks.comparison.workspaces import finished
 from tasks.folders import read_json, sha256_of_folder, sha256_of_json, write_json, write_text

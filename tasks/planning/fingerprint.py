@@ -32,7 +32,7 @@ _SECTIONS = {"tasks.params": frozenset({"Params"})}
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The parts of one stage: definitions ("dopsd/adapter.py::Roles") and libraries, each with digest or version."""
+    """The parts of one stage: definitions ("dopsd/weights/roles.py::Roles") and libraries, with digest or version."""
 
     code: Mapping[str, str]
     packages: Mapping[str, str]

@@ -1,6 +1,6 @@
 """Follow names from where a stage begins to every definition of ours that it may use, over all files, statically.
 
->>> reach(modules, [("tasks.train", "run")]).code          # {"dopsd/adapter.py::Roles": "0a1b2c3d4e5f", ...}
+>>> reach(modules, [("tasks.train", "run")]).code          # {"dopsd/weights/adapter.py::Roles": "0a1b2c3d4e5f", ...}
 
 What cannot be followed is taken whole (a module that is passed around, or imported by a text that stands in the file)
 or told (`Reached.warnings`, with file and line): too much rather than too little.

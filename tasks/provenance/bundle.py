@@ -6,7 +6,7 @@ dopsd provenance make v7 --private-key ../signing.pem --out ../v7
 import shutil
 from pathlib import Path
 
-from dopsd.trained import FILE, FOLDER, is_whole
+from dopsd.weights.trained import FILE, FOLDER, is_whole
 from tasks.folders import sha256_of_file, staged_folder, write_bytes, write_text
 from tasks.provenance.bill_of_materials import bill_of_materials
 from tasks.provenance.card import card

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from dopsd.trained import FOLDER
+from dopsd.weights.trained import FOLDER
 from tasks.provenance.facts import Facts
 from tasks.versions.version_page import scores_table, table
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dopsd.trained import FILE, FOLDER, is_whole
+from dopsd.weights.trained import FILE, FOLDER, is_whole
 
 
 @dataclass(frozen=True)

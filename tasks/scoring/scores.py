@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from dopsd.judging import Evaluation
 from dopsd.metrics.statistics import difference, summary
-from dopsd.recipe import Evaluation
 from tasks.intervals import as_json
 from tasks.scoring.sheet import Score
 

@@ -12,7 +12,7 @@ from PIL.Image import Image
 from safetensors.torch import load, save
 from torch import Tensor
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Context, Encoder
 from tasks.images.dataset import Pair
 

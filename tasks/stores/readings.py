@@ -7,8 +7,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dopsd.dataset.pairing import partners
 from dopsd.metrics.prompting import plain_prompt
-from dopsd.pairing import partners
 from tasks.images.dataset import Pair
 from tasks.params import Params
 from tasks.stores.entries import KEYS, Origin

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dopsd.trained import FILE, FOLDER, is_whole
+from dopsd.weights.trained import FILE, FOLDER, is_whole
 from tasks import weak_teacher
 from tasks.folders import read_json, read_yaml, sha256_of_file, sha256_of_folder, sha256_of_json
 from tasks.git import said_if_it_can

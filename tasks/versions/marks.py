@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dopsd.gate import CHECKS
+from dopsd.judging import Evaluation
 from dopsd.metrics.statistics import Interval, difference
-from dopsd.recipe import Evaluation
 from tasks.folders import read_json, read_rows
 from tasks.params import Params
 

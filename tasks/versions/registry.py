@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from dopsd.trained import FILE, FOLDER, is_whole
+from dopsd.weights.trained import FILE, FOLDER, is_whole
 from tasks.ancestry.records import BASE, in_order
 from tasks.folders import staged_folder
 from tasks.tracking import connect

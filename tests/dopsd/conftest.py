@@ -35,7 +35,7 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
-from dopsd.examples import Example, Examples
+from dopsd.dataset.examples import Example, Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser
 from dopsd.run import Run

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from dopsd.adapter import load_adapter_, save_adapter, wearing
-from dopsd.adapter_roles import AdapterRoles, Shape, attach_, continue_
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.placement import Placement
-from dopsd.trained import FILE
+from dopsd.weights.adapter import load_adapter_, save_adapter, wearing
+from dopsd.weights.adapter_roles import AdapterRoles, Shape, attach_, continue_
+from dopsd.weights.trained import FILE
 
 FAMILY = family("z-image")
 SHAPE = Shape(FAMILY.lora_targets, rank=4, alpha=8)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.footprint.compiling import compile_
 from dopsd.recipe import Training
 from dopsd.run import Run

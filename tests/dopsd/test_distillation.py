@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from dopsd.adapter_roles import AdapterRoles as Cast
-from dopsd.adapter_roles import Shape, attach_
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.methods.distillation import Distillation
 from dopsd.objective import Scene, objective
 from dopsd.recipe import Training
 from dopsd.sampling import walk
+from dopsd.weights.adapter_roles import AdapterRoles as Cast
+from dopsd.weights.adapter_roles import Shape, attach_
 
 GOLDEN = {
     ("x0", (0.10, 0.20, 0.30, 0.40)): 0.033896401058882475,

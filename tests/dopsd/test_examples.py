@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dopsd.examples import Example, Examples, read_example, save_example
+from dopsd.dataset.examples import Example, Examples, read_example, save_example
+from dopsd.dataset.pairing import partners
+from dopsd.dataset.turns import turn
 from dopsd.family import Context
-from dopsd.pairing import partners
-from dopsd.turns import turn
 
 
 def test_an_entry_is_a_round_trip(examples: Examples, tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ from diffusers.loaders.single_file_utils import (
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 
-from dopsd.adapter import load_adapter_, read_adapter, save_adapter
-from dopsd.adapter_roles import Shape, attach_
-from dopsd.export import export_adapter
+from dopsd.exporting.export import export_adapter
+from dopsd.exporting.layout import LAYOUTS
+from dopsd.exporting.merging import export_merged, merge_, original
 from dopsd.families.catalogue import NAMES, family
 from dopsd.family import Family, Network
-from dopsd.layout import LAYOUTS
-from dopsd.merging import export_merged, merge_, original
-from dopsd.trained import FILE
-from dopsd.whole import read_whole
+from dopsd.weights.adapter import load_adapter_, read_adapter, save_adapter
+from dopsd.weights.adapter_roles import Shape, attach_
+from dopsd.weights.trained import FILE
+from dopsd.weights.whole import read_whole
 
 REFEREES = {
     "z-image": convert_z_image_transformer_checkpoint_to_diffusers,

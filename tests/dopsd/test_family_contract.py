@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from dopsd.adapter import save_adapter
-from dopsd.adapter_roles import Shape, attach_
 from dopsd.families.catalogue import LISTED, NAMES, family, teacher_context
 from dopsd.family import Context, Denoiser, Encoder, Family
 from dopsd.pixels import pixels
 from dopsd.sampling import noise, sample, walk
+from dopsd.weights.adapter import save_adapter
+from dopsd.weights.adapter_roles import Shape, attach_
 
 PROMPTS = ["a [V] star", "a red circle on blue", "moon, 月"]
 NUM_STEPS = 4

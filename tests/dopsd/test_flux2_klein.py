@@ -15,7 +15,7 @@ from dopsd.families.catalogue import family
 from dopsd.families.flux2_klein_reading import Reading
 from dopsd.family import Context
 from dopsd.sampling import sample
-from dopsd.targets import spelled
+from dopsd.weights.targets import spelled
 
 FAMILY = family("flux2-klein")
 

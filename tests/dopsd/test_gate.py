@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dopsd.gate import CHECKS, Outcome, Verdict, judge
+from dopsd.judging import Margins
 from dopsd.metrics.statistics import Interval, interval
-from dopsd.recipe import Margins
 
 KEYS = {
     "likeness": "concept/dino_d@tiny-dino@0a1b2c3d4e5f",

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from dopsd.adapter import save_adapter
-from dopsd.checkpoint import Checkpoint
-from dopsd.examples import Examples
+from dopsd.checkpoints.checkpoint import Checkpoint
+from dopsd.checkpoints.standing import Standing
+from dopsd.dataset.examples import Examples
 from dopsd.family import Context, Denoiser
 from dopsd.guard import Guard
 from dopsd.recipe import Training
 from dopsd.run import Run, identity
-from dopsd.standing import Standing
 from dopsd.training import Record, train
+from dopsd.weights.adapter import save_adapter
 
 GUARDED = Training(
     rank=4, alpha=4, iterations=8, batch_size=2, learning_rate=1e-4, precision="fp32", checkpoint_every=5,

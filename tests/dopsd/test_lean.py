@@ -9,15 +9,15 @@ import torch
 from diffusers.models.normalization import RMSNorm
 from torch import nn
 
-from dopsd.adapter_roles import Shape, attach_
 from dopsd.bench.meter import metered
 from dopsd.bench.models import model
 from dopsd.families.catalogue import family
 from dopsd.footprint.lean import LeanNorm, lean_
 from dopsd.placement import CPU
 from dopsd.recipe import Training
-from dopsd.roles import Roles
-from dopsd.whole import attach_whole_
+from dopsd.weights.adapter_roles import Shape, attach_
+from dopsd.weights.roles import Roles
+from dopsd.weights.whole import attach_whole_
 
 BF16 = Training(precision="bf16", rank=8, alpha=8)
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from dopsd.adapter import save_adapter
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.looks import in_mind, some
@@ -17,6 +16,7 @@ from dopsd.recipe import Training
 from dopsd.run import Run
 from dopsd.sampling import noise, walk, walks
 from dopsd.training import Record, train
+from dopsd.weights.adapter import save_adapter
 
 TINY = Training(rank=4, alpha=4, iterations=4, batch_size=2, learning_rate=1e-2, precision="fp32")
 

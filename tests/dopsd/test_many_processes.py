@@ -12,21 +12,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dopsd import companions, ranks
-from dopsd.adapter import save_adapter
-from dopsd.checkpoint import Checkpoint
-from dopsd.companions import accompanied
+from dopsd.checkpoints.checkpoint import Checkpoint
 from dopsd.curves import Curves, point
-from dopsd.examples import Examples, save_example
+from dopsd.dataset.examples import Examples, save_example
 from dopsd.family import Context
+from dopsd.footprint.parts import InParts
 from dopsd.methods.sft import noise_levels
 from dopsd.objective import Scene, Term
-from dopsd.parts import InParts
+from dopsd.processes import companions, ranks
+from dopsd.processes.companions import accompanied
 from dopsd.recipe import Training, decisive
 from dopsd.run import Run
-from dopsd.trained import FILE
 from dopsd.training import Record, train
 from dopsd.tuning import main
+from dopsd.weights.adapter import save_adapter
+from dopsd.weights.trained import FILE
 from tests.processes import FORK, among
 
 TINY = Training(

@@ -9,13 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dopsd.adapter_roles import Shape, attach_
 from dopsd.bench import memory
 from dopsd.bench.__main__ import main
 from dopsd.bench.live import Memory
 from dopsd.bench.memory import of_base
 from dopsd.bench.models import like, model
-from dopsd.examples import Examples, save_example
+from dopsd.dataset.examples import Examples, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Denoiser
 from dopsd.footprint.checkpointing import checkpoint_
@@ -24,8 +23,9 @@ from dopsd.footprint.resting import is_resting, rest_
 from dopsd.objective import Scene, objective
 from dopsd.placement import CPU, Placement
 from dopsd.recipe import Checkpointing, Training
-from dopsd.roles import Roles
-from dopsd.whole import attach_whole_
+from dopsd.weights.adapter_roles import Shape, attach_
+from dopsd.weights.roles import Roles
+from dopsd.weights.whole import attach_whole_
 
 FAMILY = family("z-image")
 TINY = Training(rank=4, alpha=4, batch_size=2, num_steps=1, precision="fp32", sample_every=0, iterations=1)

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from dopsd.adapter import save_adapter
-from dopsd.adapter_roles import AdapterRoles, Shape, attach_
-from dopsd.examples import Example, Examples
+from dopsd.dataset.examples import Example, Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser
 from dopsd.methods.sft import flow_losses, noise_levels
@@ -22,6 +20,8 @@ from dopsd.recipe import TAUGHT, Method, Training
 from dopsd.run import Run
 from dopsd.sampling import noise, sample, walk
 from dopsd.training import train
+from dopsd.weights.adapter import save_adapter
+from dopsd.weights.adapter_roles import AdapterRoles, Shape, attach_
 
 METHODS = get_args(Method)
 TINY = Training(

@@ -9,9 +9,7 @@ import pytest
 import torch
 from diffusers import ZImagePipeline, ZImageTransformer2DModel
 
-from dopsd.adapter import fuse_, load_adapter_, save_adapter, wearing
-from dopsd.adapter_roles import Shape, attach_, continue_
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser
 from dopsd.objective import Scene, objective
@@ -20,7 +18,9 @@ from dopsd.recipe import Method, Training
 from dopsd.run import Run
 from dopsd.sampling import noise, walk
 from dopsd.training import train
-from dopsd.whole import WholeRoles, attach_whole_, save_whole, transplant_
+from dopsd.weights.adapter import fuse_, load_adapter_, save_adapter, wearing
+from dopsd.weights.adapter_roles import Shape, attach_, continue_
+from dopsd.weights.whole import WholeRoles, attach_whole_, save_whole, transplant_
 
 FAMILY = family("z-image")
 TINY = Training(

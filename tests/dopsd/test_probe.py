@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.family import Denoiser
+from dopsd.judging import Probing
 from dopsd.probe import draw_pairs, judge
-from dopsd.recipe import Probing
 from dopsd.sampling import sample
 
 

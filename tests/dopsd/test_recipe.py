@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dopsd.recipe import Evaluation, Margins, Probing, Training, decisive
+from dopsd.judging import Evaluation, Margins, Probing
+from dopsd.recipe import Training, decisive
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_the_defaults_are_the_papers() -> None:
     assert (paper.teacher, paper.ema_decay, paper.iterations) == ("ema", 0.9999, 1000)
 
 
-@pytest.mark.parametrize("module", ["dopsd.recipe", "dopsd.gate"])
+@pytest.mark.parametrize("module", ["dopsd.recipe", "dopsd.judging", "dopsd.gate"])
 def test_what_plans_and_judges_imports_without_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,10 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from dopsd.adapter import save_adapter
-from dopsd.adapter_roles import Shape, attach_
 from dopsd.bench.live import Memory
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.family import Denoiser
 from dopsd.footprint.checkpointing import checkpoint_
 from dopsd.footprint.resting import Rest, is_resting, rest_
@@ -19,6 +17,8 @@ from dopsd.placement import CPU
 from dopsd.recipe import Training
 from dopsd.run import Run, identity
 from dopsd.training import Record, train
+from dopsd.weights.adapter import save_adapter
+from dopsd.weights.adapter_roles import Shape, attach_
 
 PLAIN = Training(
     rank=4, alpha=4, iterations=2, num_steps=1, batch_size=1, learning_rate=1e-3, precision="fp32", sample_every=0,

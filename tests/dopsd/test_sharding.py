@@ -12,23 +12,23 @@ from accelerate import Accelerator
 from diffusers import ZImagePipeline, ZImageTransformer2DModel
 from safetensors.torch import load_file
 
-from dopsd import companions, ranks
 from dopsd.bench.memory import gathered
-from dopsd.checkpoint import Checkpoint
+from dopsd.blocks import blocks
+from dopsd.checkpoints.checkpoint import Checkpoint
 from dopsd.curves import Curves, point
-from dopsd.examples import Example, Examples, save_example
+from dopsd.dataset.examples import Example, Examples, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser
-from dopsd.footprint.blocks import blocks
 from dopsd.footprint.plan import lasting
-from dopsd.footprint.sharding import own, shard_
+from dopsd.processes import companions, ranks
+from dopsd.processes.sharding import own, shard_
 from dopsd.recipe import Training, decisive
 from dopsd.run import Run, identity
 from dopsd.sampling import noise, walk
-from dopsd.trained import FOLDER
 from dopsd.training import train
 from dopsd.tuning import main
-from dopsd.whole import attach_whole_, save_whole
+from dopsd.weights.trained import FOLDER
+from dopsd.weights.whole import attach_whole_, save_whole
 from tests.processes import FORK, among
 
 TINY = Training(

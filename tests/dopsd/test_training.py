@@ -17,16 +17,16 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from dopsd.adapter import save_adapter
-from dopsd.checkpoint import Checkpoint
+from dopsd.checkpoints.checkpoint import Checkpoint
+from dopsd.checkpoints.standing import Standing
 from dopsd.curves import point
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from dopsd.family import Context, Denoiser
 from dopsd.recipe import Training
 from dopsd.run import Run, identity
-from dopsd.standing import Standing
-from dopsd.trained import FILE
 from dopsd.training import Record, train
+from dopsd.weights.adapter import save_adapter
+from dopsd.weights.trained import FILE
 
 TINY = Training(
     rank=4, alpha=4, iterations=4, batch_size=2, learning_rate=1e-3, precision="fp32", checkpoint_every=2,

@@ -11,13 +11,13 @@ import torch
 from diffusers import ZImageTransformer2DModel
 
 from dopsd import options
-from dopsd.adapter import save_adapter
-from dopsd.examples import Examples, save_example
+from dopsd.dataset.examples import Examples, save_example
 from dopsd.recipe import Training
 from dopsd.run import Run
-from dopsd.trained import FILE
 from dopsd.training import train
 from dopsd.tuning import Job, main, tune
+from dopsd.weights.adapter import save_adapter
+from dopsd.weights.trained import FILE
 
 TINY = Training(rank=4, alpha=4, iterations=3, batch_size=2, learning_rate=1e-3, precision="fp32", sample_every=0)
 

@@ -14,7 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from typer.testing import CliRunner, Result
 
-from dopsd.termination import Terminated
+from dopsd.processes.termination import Terminated
 from flows import continual_tuning as continual_tuning_module
 from flows import reproduction
 from flows.budget import Budget

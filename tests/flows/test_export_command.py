@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
-from dopsd.adapter import save_adapter
-from dopsd.adapter_roles import Shape, attach_
 from dopsd.families.catalogue import family
+from dopsd.weights.adapter import save_adapter
+from dopsd.weights.adapter_roles import Shape, attach_
 from flows.cli import app
 from tasks.versions import registry
 

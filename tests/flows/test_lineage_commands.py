@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from dopsd.trained import FILE
+from dopsd.weights.trained import FILE
 from flows.cli import app
 from tasks.git import said
 from tasks.tracking import connect

@@ -16,7 +16,7 @@ from dvc.repo import Repo
 from typer.testing import CliRunner, Result
 
 from dopsd.gate import Decision, Verdict
-from dopsd.trained import FILE
+from dopsd.weights.trained import FILE
 from flows import rebuilding
 from flows.cli import app
 from tasks import runner, tracking

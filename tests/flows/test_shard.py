@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dopsd.termination import AskedToEnd
+from dopsd.processes.termination import AskedToEnd
 from flows import shard as shards
 from flows.errand import PASSING
 from tasks import passing

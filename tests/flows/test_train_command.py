@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from dopsd.bench import memory
 from dopsd.footprint.plan import Part
 from dopsd.recipe import Training
-from dopsd.trained import FILE
+from dopsd.weights.trained import FILE
 from flows.cli import app
 from tests.fake_workspace import FakeWorkspace
 from tests.one_process import repro

@@ -11,9 +11,9 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderKLFlux2, Flux2KleinPipeline
 from transformers import Qwen3VLForConditionalGeneration
 
-from dopsd.adapter import fuse_
 from dopsd.families.catalogue import family
 from dopsd.family import Context
+from dopsd.weights.adapter import fuse_
 from recipes.tiny import dedistillation, distillation, flux2_klein, pool, z_image
 from recipes.tiny.autoencoder import pictures
 from recipes.tiny.dedistillation import fit_dedistillation

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dopsd.trained import FILE
+from dopsd.weights.trained import FILE
 from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, records
 from tasks.folders import read_json
 from tasks.git import said

@@ -10,7 +10,7 @@ from workspace import MODELS
 
 from dopsd.families.catalogue import family
 from dopsd.family import Context, Denoiser
-from dopsd.whole import save_whole
+from dopsd.weights.whole import save_whole
 from tasks.cast import load_cast
 
 

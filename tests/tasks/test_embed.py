@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from workspace import MODELS, Workspace
 
-from dopsd.examples import Examples
+from dopsd.dataset.examples import Examples
 from tasks import embed
 from tasks.folders import sha256_of_folder
 from tasks.images.dataset import Pair

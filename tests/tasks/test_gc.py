@@ -13,7 +13,7 @@ import yaml
 from dvc.repo import Repo
 from typer.testing import CliRunner, Result
 
-from dopsd.trained import FILE
+from dopsd.weights.trained import FILE
 from flows.cli import app
 from tasks.ancestry.records import Record, records
 from tasks.errands import parcel

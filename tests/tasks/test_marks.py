@@ -5,8 +5,8 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from dopsd.judging import Evaluation
 from dopsd.metrics.statistics import Interval
-from dopsd.recipe import Evaluation
 from tasks.folders import write_json, write_rows
 from tasks.params import parse
 from tasks.versions.marks import Marks, differences, marks, read

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from dopsd.gate import CHECKS
+from dopsd.judging import JUDGED
 from dopsd.metrics.geneval import GenEval, Order
 from dopsd.metrics.judge import Mark
-from dopsd.recipe import JUDGED
 from tasks.scoring.drawings import Drawing
 from tasks.scoring.measures import measured
 from tasks.scoring.panels import Prompt, benchmark_panel

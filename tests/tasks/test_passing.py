@@ -6,7 +6,7 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
-from dopsd.termination import Terminated
+from dopsd.processes.termination import Terminated
 from tasks.passing import has_passing_failure, may_pass, note, reason
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from dopsd.gate import Outcome, judge
+from dopsd.judging import JUDGED, Evaluation, Margins
 from dopsd.metrics.statistics import Interval
-from dopsd.recipe import JUDGED, Evaluation, Margins
 from recipes.tiny.architecture import SIDE
 from recipes.tiny.drawing import draw
 from recipes.tiny.pictures import as_image

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dopsd.termination import EXIT_CODE, AskedToEnd, Terminated, heard
+from dopsd.processes.termination import EXIT_CODE, AskedToEnd, Terminated, heard
 from tasks.devices import lease
 from tasks.devices.host import Device
 from tasks.devices.lease import Need, holder, leased
@@ -23,7 +23,7 @@ from tests.fake_workspace import HANG, FakeWorkspace
 ONE, OTHER = Device("one", 24), Device("other", 24)
 JOB = """
 import sys, time
-from dopsd.termination import heard
+from dopsd.processes.termination import heard
 from tasks.devices.host import Device
 from tasks.devices.lease import Need, leased
 

@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from huggingface_hub import ModelCard
 from securesystemslib.dsse import Envelope
 
-from dopsd.trained import FILE, FOLDER
+from dopsd.weights.trained import FILE, FOLDER
 from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE
 from tasks.folders import sha256_of_bytes
 from tasks.git import said

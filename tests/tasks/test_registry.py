@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dopsd.trained import FILE, FOLDER
+from dopsd.weights.trained import FILE, FOLDER
 from tasks.folders import sha256_of_file, sha256_of_folder
 from tasks.params import parse
 from tasks.tracking import connect, new_run

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dopsd.judging import Evaluation
 from dopsd.metrics.statistics import Interval
-from dopsd.recipe import Evaluation
 from tasks.folders import write_json
 from tasks.intervals import as_json, differences, from_json
 from tasks.scoring.scores import compared, table

@@ -13,7 +13,7 @@ from workspace import Workspace, laid_out
 
 from dopsd.curves import Curves
 from dopsd.gate import judge
-from dopsd.recipe import Margins
+from dopsd.judging import Margins
 from tasks import weak_teacher
 from tasks.folders import read_rows, sha256_of_file, sha256_of_folder
 from tasks.images import rows

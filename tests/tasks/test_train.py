@@ -16,17 +16,17 @@ from accelerate.state import AcceleratorState
 from diffusers import ZImageTransformer2DModel
 from workspace import MODELS, Workspace
 
-from dopsd import companions
-from dopsd.adapter import load_adapter_, save_adapter
-from dopsd.adapter_roles import Shape, attach_
-from dopsd.checkpoint import Checkpoint
+from dopsd.checkpoints.checkpoint import Checkpoint
 from dopsd.curves import Curves
-from dopsd.examples import Example, save_example
+from dopsd.dataset.examples import Example, save_example
 from dopsd.families.catalogue import family
 from dopsd.family import Context
 from dopsd.placement import CPU
+from dopsd.processes import companions
 from dopsd.tensor_file import read_notes
-from dopsd.trained import FILE
+from dopsd.weights.adapter import load_adapter_, save_adapter
+from dopsd.weights.adapter_roles import Shape, attach_
+from dopsd.weights.trained import FILE
 from tasks.__main__ import main
 from tasks.beneath import beneath
 from tasks.folders import write_json, write_rows

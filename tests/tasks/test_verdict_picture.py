@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from dopsd.gate import judge
+from dopsd.judging import Margins
 from dopsd.metrics.statistics import Interval
-from dopsd.recipe import Margins
 from tasks.versions.verdict_picture import picture
 
 KEYS = ("concept/dino_d", "retention/clip_s", "retention/curvature", "retention/sharpness", "retention/contrast")

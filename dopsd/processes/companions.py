@@ -17,8 +17,8 @@ import torch
 import torch.distributed as dist
 from accelerate.state import AcceleratorState
 
-from dopsd import ranks
-from dopsd.termination import Terminated
+from dopsd.processes import ranks
+from dopsd.processes.termination import Terminated
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dopsd import ranks, tensor_file
+from dopsd import tensor_file
+from dopsd.processes import ranks
 
 MEND = "delete it to train from the start"
 _SUFFIX = ".safetensors"

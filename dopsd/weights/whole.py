@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dopsd import ranks
 from dopsd.family import Network
-from dopsd.footprint.sharding import exchanged, is_sharded, own, shard_
 from dopsd.pretrained import load_network
+from dopsd.processes import ranks
+from dopsd.processes.sharding import exchanged, is_sharded, own, shard_
 from dopsd.recipe import Teacher
 from dopsd.tensor_file import settle_
-from dopsd.trained import FOLDER
+from dopsd.weights.trained import FOLDER
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dopsd.examples import Example
+from dopsd.dataset.examples import Example
 from dopsd.family import Denoiser
 from dopsd.objective import Needs, Objective, Scene, Term
-from dopsd.ranks import rank, world_size
-from dopsd.roles import Roles
+from dopsd.processes.ranks import rank, world_size
+from dopsd.weights.roles import Roles
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from dopsd.adapter import read_adapter
+from dopsd.exporting.layout import LAYOUTS
 from dopsd.family import Family
-from dopsd.layout import LAYOUTS
 from dopsd.tensor_file import write
-from dopsd.trained import FILE
+from dopsd.weights.adapter import read_adapter
+from dopsd.weights.trained import FILE
 
 Format = Literal["diffusers", "comfyui", "kohya"]
 FORMATS: tuple[Format, ...] = get_args(Format)

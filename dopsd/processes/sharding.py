@@ -21,10 +21,10 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
-from dopsd import ranks
+from dopsd.blocks import blocks
 from dopsd.family import Network
-from dopsd.footprint.blocks import blocks
 from dopsd.placement import fastest
+from dopsd.processes import ranks
 
 
 def shard_(network: Network) -> None:

@@ -14,12 +14,12 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 
-from dopsd.adapter import load_adapter_
-from dopsd.export import check
+from dopsd.exporting.export import check
+from dopsd.exporting.layout import LAYOUTS, Layout
 from dopsd.family import Family, Network, Pipeline
-from dopsd.layout import LAYOUTS, Layout
 from dopsd.tensor_file import write
-from dopsd.whole import save_whole
+from dopsd.weights.adapter import load_adapter_
+from dopsd.weights.whole import save_whole
 
 _NAME = "merged"
 

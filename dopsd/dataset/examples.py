@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from dopsd.dataset.turns import turn
 from dopsd.family import Context
 from dopsd.tensor_file import read, write
-from dopsd.turns import turn
 
 
 @dataclass(frozen=True)

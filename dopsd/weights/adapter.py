@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dopsd.family import Network, Pipeline
 from dopsd.tensor_file import settle_
-from dopsd.trained import FILE, is_whole
+from dopsd.weights.trained import FILE, is_whole
 
 STUDENT = "student"
 

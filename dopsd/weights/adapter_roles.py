@@ -14,10 +14,10 @@ import torch
 from peft import LoraConfig
 from torch import Tensor, nn
 
-from dopsd.adapter import STUDENT, beside_others, load_adapter_, put_on_, wearing
 from dopsd.family import Network, Pipeline
 from dopsd.recipe import Teacher
-from dopsd.targets import spelled
+from dopsd.weights.adapter import STUDENT, beside_others, load_adapter_, put_on_, wearing
+from dopsd.weights.targets import spelled
 
 TEACHER = "teacher"
 

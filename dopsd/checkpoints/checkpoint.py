@@ -17,13 +17,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dopsd import ranks
-from dopsd.footprint.sharding import is_sharded, own, rows
+from dopsd.checkpoints.standing import Standing
+from dopsd.checkpoints.state import MEND, Damaged, keep, read, read_notes, remove
+from dopsd.processes import ranks
+from dopsd.processes.sharding import is_sharded, own, rows
 from dopsd.recipe import Training
-from dopsd.roles import Roles
 from dopsd.run import Identity
-from dopsd.standing import Standing
-from dopsd.state import MEND, Damaged, keep, read, read_notes, remove
+from dopsd.weights.roles import Roles
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 _STATE = re.compile(r"after-\d{8}(\.safetensors)?")

@@ -1,0 +1,1 @@
+"""What was trained, as other programs want it."""
