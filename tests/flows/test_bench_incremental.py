@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from flows import bench_incremental
+from flows.commands import bench_incremental
 from flows.increment import Measured, Took, lay_out
 from tasks.params import load
 

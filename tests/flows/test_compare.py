@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from flows import comparison
-from flows.compare import compare
+from flows.commands.compare import compare
 from tasks.comparison.question import Table
 from tasks.comparison.referee import VALUES, Case
 from tasks.comparison.workspaces import PREPARED, finish, finished

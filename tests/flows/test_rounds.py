@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import flows.rounds as command
-import flows.run
+import flows.commands.rounds as command
+import flows.commands.run
 from tasks.folders import read_json, write_json, write_rows, write_text
 from tasks.git import said
 from tasks.params import load
@@ -134,7 +134,7 @@ def test_a_round_that_fails_is_told_with_the_folder_that_it_failed_in(
         went.append((Path.cwd(), parent))
         sys.exit(int(not accept_weak_teacher or parent == "v1"))
 
-    monkeypatch.setattr(flows.run, "run", run)
+    monkeypatch.setattr(flows.commands.run, "run", run)
     command._run(tmp_path, "base")
     with pytest.raises(ValueError, match=f"the round in {tmp_path} did not end well"):
         command._run(tmp_path, "v1")

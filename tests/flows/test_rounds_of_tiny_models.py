@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import flows.rounds as command
-from flows.run import _choose
+import flows.commands.rounds as command
+from flows.commands.run import _choose
 from recipes.tiny.concepts import write_concepts
 from tasks.folders import read_rows
 from tasks.rounds.workspace import registry as registry_of

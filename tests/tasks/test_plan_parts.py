@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.plan_table import as_json, show
+from flows.commands.plan_table import as_json, show
 from tasks.folders import read_json, write_json
 from tasks.pipeline import STAGES
 from tasks.planning.count import Count

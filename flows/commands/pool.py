@@ -19,7 +19,7 @@ from tasks.triggers.policy import duration
 
 app = typer.Typer(help="Let a cluster serve a pool.", no_args_is_help=True)
 
-_POOLS = Path(__file__).with_name("pools")
+_POOLS = Path(__file__).parents[1] / "pools"
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 

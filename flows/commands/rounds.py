@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from flows.compare import concepts_of
+from flows.commands.compare import concepts_of
 from flows.mistakes import mistakes_told, told
 from tasks.comparison.concepts import Concept
 from tasks.params import load
@@ -69,7 +69,7 @@ def _run(root: Path, parent: str) -> None:
     Raises ValueError where a stage failed.
     """
     os.environ.update(registry(root))
-    run = importlib.import_module("flows.run").run
+    run = importlib.import_module("flows.commands.run").run
     with chdir(root):
         try:
             run(parent=parent, accept_weak_teacher=True)

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.lineage import model
+from flows.commands.lineage import model
 from flows.mistakes import mistakes_told, told
 from flows.options import AsJson
 from tasks.params import load

@@ -78,7 +78,7 @@ def _show(found: Any, *, as_json: bool) -> None:
         said = {name: getattr(found, name) for name in ("serving", "heir", "untagged", "tracked", "parent")}
         print(json.dumps({"reached": asdict(found.reached)} | rows | said, ensure_ascii=False))
         return
-    importlib.import_module("flows.takedown_view").show(found, Console(highlight=False))
+    importlib.import_module("flows.commands.takedown_view").show(found, Console(highlight=False))
 
 
 def _tell_what_follows(found: Any, name: str) -> None:

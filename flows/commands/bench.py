@@ -5,7 +5,7 @@ dopsd bench --help
 
 import typer
 
-from flows import bench_incremental, benchmark
+from flows.commands import bench_incremental, benchmark
 
 app = typer.Typer(help="Measure how fast things are here, and in how much memory.", no_args_is_help=True)
 app.command()(benchmark.train)

@@ -62,4 +62,4 @@ def _show(found: Any, view: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(found), ensure_ascii=False))
     else:
-        Console(highlight=False).print(getattr(importlib.import_module("flows.lineage_view"), view)(found))
+        Console(highlight=False).print(getattr(importlib.import_module("flows.commands.lineage_view"), view)(found))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flows import plan_table
+from flows.commands import plan_table
 from flows.mistakes import mistakes_told
 from flows.options import ROOT, AsJson, Force, From, Only, Until
 from tasks.params import load

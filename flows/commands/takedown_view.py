@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from flows.lineage_view import image
+from flows.commands.lineage_view import image
 from tasks.takedown.plan import LOOKED, NOT_LOOKED, Plan
 
 
