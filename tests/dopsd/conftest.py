@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,22 +155,21 @@ def picture() -> Callable[[int], Image.Image]:
     return drawn
 
 
+_SMALL_VAE: dict[str, Any] = {
+    "down_block_types": ("DownEncoderBlock2D",) * 3, "up_block_types": ("UpDecoderBlock2D",) * 3,
+    "block_out_channels": (8, 8, 8), "layers_per_block": 1, "latent_channels": LATENT[0], "norm_num_groups": 4,
+    "mid_block_add_attention": False,
+}  # fmt: skip
+
+
+def _reader() -> Qwen3Config:
+    return Qwen3Config(**TEXT, rope_parameters={"rope_type": "default", "rope_theta": 1e4}, use_sliding_window=False)
+
+
 def pipeline() -> ZImagePipeline:
     """Build a whole random Z-Image."""
-    text_encoder = Qwen3Model(
-        Qwen3Config(**TEXT, rope_parameters={"rope_type": "default", "rope_theta": 1e4}, use_sliding_window=False)
-    )
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(8, 8, 8),
-        layers_per_block=1,
-        latent_channels=LATENT[0],
-        norm_num_groups=4,
-        mid_block_add_attention=False,
-        scaling_factor=0.9,
-        shift_factor=0.1,
-    )
+    text_encoder = Qwen3Model(_reader())
+    vae = AutoencoderKL(**_SMALL_VAE, scaling_factor=0.9, shift_factor=0.1)
     transformer = ZImageTransformer2DModel(
         in_channels=LATENT[0], dim=32, n_layers=2, n_refiner_layers=1, n_heads=2, n_kv_heads=2,
         cap_feat_dim=TEXT["hidden_size"], axes_dims=[4, 6, 6], axes_lens=[1200, 32, 32],
@@ -180,18 +180,8 @@ def pipeline() -> ZImagePipeline:
 
 def klein() -> Flux2KleinPipeline:
     """Build a whole random FLUX.2-klein; it reads its Qwen3 after layers 0, 1 and 2."""
-    text_encoder = Qwen3ForCausalLM(
-        Qwen3Config(**TEXT, rope_parameters={"rope_type": "default", "rope_theta": 1e4}, use_sliding_window=False)
-    )
-    vae = AutoencoderKLFlux2(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(8, 8, 8),
-        layers_per_block=1,
-        latent_channels=LATENT[0],
-        norm_num_groups=4,
-        mid_block_add_attention=False,
-    )
+    text_encoder = Qwen3ForCausalLM(_reader())
+    vae = AutoencoderKLFlux2(**_SMALL_VAE)
     vae.bn.running_mean.normal_(0, 0.1)
     vae.bn.running_var.uniform_(0.5, 1.5)
     transformer = Flux2Transformer2DModel(
