@@ -21,8 +21,8 @@ from tasks.pipeline import STAGES, stage
 from tasks.planning.code_record import refresh
 from tests.fake_workspace import FakeWorkspace
 
-KEPT = (".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")
-"""What is known of versions."""
+KEPT = ("models", ".git", ".dvc/cache", "mlruns", "mlflow.db", "ledger.jsonl")
+"""What is known of versions, and the models that they were made on."""
 _SIZE = {"width": 8, "height": 8}
 IGNORED = "/data/\n/runs/\n/mlflow.db*\n/mlruns/\n/.dvc/tmp\n/.dvc/cache\n/ledger.jsonl\n"
 

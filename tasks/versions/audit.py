@@ -5,22 +5,23 @@
 Each edge of the chain is looked at by itself; what is broken is named, with what it should have been.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.ancestry.records import Record, contents, in_order
+from tasks.ancestry.records import BASE, Record, contents, in_order
 from tasks.ancestry.tree import ancestors, is_rooted
 from tasks.git import said_if_it_can
 from tasks.pipeline import PLACES
-from tasks.versions import aliases, base, ledger, registry, stand_in, witnesses
+from tasks.versions import aliases, base, ledger, registry, shown, stand_in, witnesses
 from tasks.versions.evidence import Evidence
-from tasks.versions.lineage import Lineage
+from tasks.versions.lineage import weights_of
 from tasks.versions.stored import Stores, stores
 from tasks.versions.succession import given_up
 from tasks.versions.version_commit import LOCK, cached_outs, locked, tag
 
 _DIGESTED = ("images", "captions", "embeddings")
+_TAG_LOST = "`dopsd model restore` sets it while git has the commit; else fetch it from where it was pushed to"
 _IN_LINEAGE = {"images": "dataset"}
 
 
@@ -47,11 +48,11 @@ def audit(root: Path, model: str, *, is_strict: bool) -> list[Break]:
         found = Evidence.of(root, model, book)
     except ValueError as error:
         return [Break("-", "record", str(error))]
-    breaks = [*_aliases(found), *_base(found)]
+    breaks = [*_aliases(found), *_base(found), *(_weights_of_bases(found) if is_strict else ())]
     for version in in_order({*found.bases, *found.base_tags}):
         breaks += [Break(version, edge, wrong) for edge, wrong in _version_of_base(found, version)]
     with stores(root) as known:
-        for version in in_order({*found.records, *found.tags}):
+        for version in in_order({*found.records, *found.tags} - found.bases.keys()):
             breaks += [
                 Break(version, edge, wrong) for edge, wrong in _version(found, version, known, is_strict=is_strict)
             ]
@@ -61,7 +62,7 @@ def audit(root: Path, model: str, *, is_strict: bool) -> list[Break]:
 def _version(found: Evidence, version: str, known: Stores, *, is_strict: bool) -> Iterator[tuple[str, str]]:
     record = found.records.get(version)
     if record is None:
-        yield "record", f"no tag {tag(found.model, version)} leads to its commit: register it again inside of git"
+        yield "record", f"no tag {tag(found.model, version)} leads to its commit: {_TAG_LOST}"
         return
     if version in given_up(found.decided):  # its record is all that `dopsd gc` left of it
         yield from _code(found.root, record)
@@ -117,23 +118,20 @@ def _scores(found: Evidence, record: Record) -> Iterator[tuple[str, str]]:
     """Ask for the evaluation, and for the gate's verdict on it."""
     if not record.lineage["scores"]["models"].get("adapter"):
         yield "evaluation", "its record holds no scores of the adapter"
-    own = [entry for entry in found.decided if entry.version == record.version]
-    verdicts = [entry.verdict for entry in own if entry.action in ("decide", "shadow")]
-    if not verdicts:
+    verdict, told = found.verdict(record.version), found.tags[record.version].get("verdict")
+    if verdict is None:
         yield "verdict", "the gate's decision on it is not in the ledger"
-    elif found.tags[record.version].get("verdict") != verdicts[-1]:
-        told = found.tags[record.version].get("verdict")
-        yield "verdict", f"the ledger says {verdicts[-1]}, its tag says {told}"
+    elif told != verdict:
+        yield "verdict", f"the ledger says {verdict}, its tag says {told}"
 
 
 def _registered(found: Evidence, record: Record, *, is_strict: bool) -> Iterator[tuple[str, str]]:
     """Compare what the registry tells with the record, and what it holds with its digest."""
-    tags = found.tags[record.version]
-    wanted = registry.tags(Lineage(**record.lineage)) | {"commit": record.commit}
-    yield from _tags(tags, {key: text for key, text in wanted.items() if key != "scores"})
-    if stand_in.found(found.model, record.run_id) is None:
+    run_id = stand_in.found(found.model, record.run_id)
+    if run_id is None:
         yield "run", f"MLflow does not have the run {record.run_id} that made it"
     else:
+        yield from shown.broken(found, record, run_id, is_strict=is_strict)
         yield from witnesses.broken(found, record, is_strict=is_strict)
     digest = registry.digest_of_weights(found.model, record.version)
     if digest != record.lineage["adapter"]:
@@ -143,36 +141,48 @@ def _registered(found: Evidence, record: Record, *, is_strict: bool) -> Iterator
         )
 
 
-def _tags(tags: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for key in sorted(wanted):
-        if tags.get(key) != wanted[key]:
-            yield f"tag {key}", f"the registry says {tags.get(key, 'nothing')}, the record says {wanted[key]}"
-
-
 def _version_of_base(found: Evidence, version: str) -> Iterator[tuple[str, str]]:
     """Compare what the registry tells of a base with its record."""
-    known, tags = found.bases.get(version), found.base_tags.get(version)
+    known, tags = found.bases.get(version), found.base_tags.get(version, found.tags.get(version))
     if known is None:
-        yield "record", f"no tag {tag(found.model, version)} leads to its commit: fetch it from where it was pushed to"
+        yield "record", f"no tag {tag(found.model, version)} leads to its commit: {_TAG_LOST}"
         return
     yield from _files(found.root, known.commit)
     if tags is None:
-        yield "registry", "the registry has lost it: put mlflow.db back, or `dopsd model restore` into a new one"
+        if not any(said.get(BASE) == known.base for said in found.base_tags.values()):  # else it was entered anew
+            yield "registry", "the registry has lost it: put mlflow.db back, or `dopsd model restore` enters it anew"
     else:
-        yield from _tags(tags, base.tags(known.base, known.entered) | {"commit": known.commit})
+        yield from shown.differing(tags, base.tags(known.base, known.entered) | {"commit": known.commit})
+        if registry.page(found.model, version) != base.page(known):
+            yield "page", "it is not what its record says"
 
 
 def _base(found: Evidence) -> Iterator[Break]:
     """Compare the alias `base` with the base that the newest version was made on."""
     for newest in list(found.records.values())[-1:]:
         name, live = newest.lineage["base"], aliases.base(found.model)
-        wanted = [known.version for known in found.bases.values() if known.base == name]
+        wanted = [version for version, tags in found.base_tags.items() if tags.get(BASE) == name]
         if live not in wanted:
-            there = wanted[-1] if wanted else "no version yet"
+            there = wanted[0] if wanted else "no version"
             yield Break(
                 "-", "alias base", f"it is {live or 'not set'}, {newest.version} was made on {name}, which is {there}: "
                 "`dopsd model restore` sets it",
             )  # fmt: skip
+
+
+def _weights_of_bases(found: Evidence) -> Iterator[Break]:
+    """Digest the bases anew that what serves, and what is newest, was made on; they lie outside of DVC."""
+    serving = {getattr(entry, alias) for entry in found.decided[-1:] for alias in aliases.ALIASES}
+    asked = {record.lineage["base"] for record in [*list(found.records.values())[-1:], *_of(found, serving)]}
+    for known in (known for known in found.bases.values() if known.base in asked):
+        folder = found.root / known.folder
+        there = weights_of(folder) if folder.is_dir() else "gone"
+        if there != known.base:
+            yield Break(known.version, "weights", f"{known.folder} is {there}, the record says {known.base}")
+
+
+def _of(found: Evidence, versions: Collection[str | None]) -> list[Record]:
+    return [record for version, record in found.records.items() if version in versions]
 
 
 def _aliases(found: Evidence) -> Iterator[Break]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tasks.ancestry.bases import Base
 from tasks.ancestry.records import BASE, OF_BASE, spelled, texts
 from tasks.tracking import connect
 from tasks.versions import aliases, ledger, registry, version_commit
@@ -28,6 +29,7 @@ def enter(root: Path, model: str, base: str, *, folder: str, family: str, was: s
     with ledger.held(root):
         registry.open_for(model)
         version = _found(model, base, was) or _new(model, base)
+        registry.check_number(model, was or version, version)
         if "commit" not in registry.bases(model)[version]:
             _keep(root, model, version, {"base": base, "folder": folder, "family": family})
         aliases.name_base(model, version)
@@ -56,8 +58,9 @@ def _keep(root: Path, model: str, version: str, known: Mapping[str, str]) -> Non
     commit = version_commit.kept(root, model, version, {OF_BASE: spelled(told)}, is_made=False)
     first = _committed(root, commit) if commit else {}
     told = first if first.get(BASE) == known[BASE] else told  # the tag may be one of a registry that is gone
-    connect().update_model_version(model, version.removeprefix("v"), _page(told, commit or "none"))
-    for key, text in {**told["entered"], "commit": commit or "none"}.items():
+    kept = Base(commit=commit or "none", **{key: told[key] for key in told.keys() - {"model"}})
+    connect().update_model_version(model, version.removeprefix("v"), page(kept))
+    for key, text in {**kept.entered, "commit": kept.commit}.items():
         registry.tag(model, version, key, text)
 
 
@@ -67,14 +70,14 @@ def _committed(root: Path, commit: str) -> dict[str, Any]:
     return told
 
 
-def _page(told: Mapping[str, Any], commit: str) -> str:
+def page(known: Base) -> str:
     """Spell out what stands on the page of a base, as Markdown."""
-    entered = told["entered"]
+    entered = known.entered
     rows = {
-        "base": f"`{told[BASE]}`",
-        "folder": f"`{told['folder']}`",
-        "family": told["family"],
-        "version as a commit": f"`{commit}`",
+        "base": f"`{known.base}`",
+        "folder": f"`{known.folder}`",
+        "family": known.family,
+        "version as a commit": f"`{known.commit}`",
         "entered by": f"{entered['by']}, {entered['at']}, started by {entered['trigger']}",
         "made on it": "`dopsd lineage base` lists it",
     }

@@ -37,3 +37,8 @@ class Evidence:
             root, model, records(root, model), book, decided, registry.versions(model),
             bases(root, model), registry.bases(model),
         )  # fmt: skip
+
+    def verdict(self, version: str) -> str | None:
+        """Give the gate's last verdict on a version, as the ledger has it."""
+        own = (entry for entry in self.decided if entry.version == version and entry.action in ("decide", "shadow"))
+        return next((entry.verdict for entry in reversed(list(own))), None)

@@ -10,6 +10,7 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dopsd.weights.trained import FILE, FOLDER, is_whole
@@ -59,7 +60,7 @@ class Lineage:
 def lineage(params: Params, room: Room, root: Path) -> Lineage:
     """Gather the record from the workspace as it is now; the stages before have run in it."""
     lock = _lock(root)
-    models = {name: _model(Path(getattr(params.models, name)), lock) for name in ("base", "vlm", "dino", "clip")}
+    models = {name: weights_of(Path(getattr(params.models, name)), lock) for name in ("base", "vlm", "dino", "clip")}
     commit, is_clean = _git(root)
     return Lineage(
         git_commit=commit,
@@ -111,8 +112,8 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _model(folder: Path, lock: Mapping[str, Any]) -> str:
-    """Name a model's weights; DVC digested them when it checked the stages' inputs, which saves reading them again."""
+def weights_of(folder: Path, lock: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """Name a model's weights; where `lock` has DVC's digest of the stages' inputs they are not read again."""
     fetched = folder / ".cache" / "huggingface" / "download" / "config.json.metadata"
     for index in (fetched, fetched.with_name("model_index.json.metadata")):
         if index.is_file():

@@ -56,6 +56,13 @@ def hold_place(name: str, version: str) -> None:
         connect().create_model_version(name, "dopsd:///given-up")  # a server takes no bare name
 
 
+def check_number(name: str, wanted: str, entered: str) -> None:
+    """Take back what was entered under another number than was wanted; MLflow gives none twice. Raises ValueError."""
+    if entered != wanted:
+        connect().delete_model_version(name, entered.removeprefix("v"))
+        raise ValueError(f"MLflow gives {wanted} no second time, next is {entered}: restore into an empty mlflow.db")
+
+
 def open_for(name: str) -> None:
     """Let there be a registered model for the versions of a project."""
     store = connect()
@@ -71,10 +78,20 @@ def tag(name: str, version: str, key: str, value: str) -> None:
 def describe(name: str, version: str, page: str) -> None:
     """Write what stands on the page of a version, as Markdown; its end goes to the record where MLflow has no room."""
     run_record.seal(name, version, "page.md", page.encode())
-    if len(page) > _MOST_IN_PAGE:
-        shown = page[: _MOST_IN_PAGE - 100].rpartition("\n")[0]
-        page = f"{shown}\n\nThe rest is in record/page.md of the run."
-    connect().update_model_version(name, version.removeprefix("v"), page)
+    connect().update_model_version(name, version.removeprefix("v"), shortened(page))
+
+
+def shortened(page: str) -> str:
+    """Cut a page to what MLflow takes."""
+    if len(page) <= _MOST_IN_PAGE:
+        return page
+    shown = page[: _MOST_IN_PAGE - 100].rpartition("\n")[0]
+    return f"{shown}\n\nThe rest is in record/page.md of the run."
+
+
+def page(name: str, version: str) -> str:
+    """Read what stands on the page of a version."""
+    return str(connect().get_model_version(name, version.removeprefix("v")).description)
 
 
 def entered(name: str, version: str) -> dict[str, str]:
@@ -164,10 +181,10 @@ def digest_of_weights(name: str, version: str) -> str | None:
 
 def _trained(known: ModelVersion) -> Path:
     """Find the folder that holds what was trained, as training wrote it; a store far away is downloaded from."""
-    if json.loads(known.tags["params"])["train"]["weights"] != "full":
+    model = connect().get_logged_model(str(known.source).removeprefix("models:/"))
+    if model.name != FOLDER:
         return Path(mlflow.diffusers.load_model(known.source).adapter_path)
-    place = connect().get_logged_model(str(known.source).removeprefix("models:/")).artifact_location
-    return Path(mlflow.artifacts.download_artifacts(f"{place}/{FOLDER}")).parent
+    return Path(mlflow.artifacts.download_artifacts(f"{model.artifact_location}/{FOLDER}")).parent
 
 
 def _of_adapter(store: MlflowClient, name: str, digest: str) -> ModelVersion | None:

@@ -7,22 +7,21 @@ pictures; a base its number, tags and page. The aliases go where the ledger says
 What MLflow chooses itself is new: ids, and when things were entered.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tasks.ancestry.bases import Base, bases
-from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, in_order, records, stages, texts
+from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, in_order, stages, tagged, texts
 from tasks.params import Params, parse
 from tasks.pipeline import PLACES
 from tasks.takedown.receipt import TAKEDOWNS, receipts
 from tasks.versions import base, ledger, marks, promotion, registry, run_record, stand_in, taken_down, verdict
+from tasks.versions.lacking import Lacking, lacking
 from tasks.versions.lineage import Lineage
 from tasks.versions.presentation import Entered, present, tell
 from tasks.versions.stored import Stores, stores
-from tasks.versions.succession import given_up
-from tasks.versions.version_commit import outs
+from tasks.versions.version_commit import outs, tag_again
 
 _READ = ("adapter", "scores", "probe")
 
@@ -30,38 +29,42 @@ _READ = ("adapter", "scores", "probe")
 def restore(root: Path, model: str) -> list[str]:
     """Enter the versions that the registry lacks, or has in part; gives their names. Run again, it goes on.
 
-    The base of the newest becomes a version where it is none yet. Raises ValueError or FileNotFoundError naming what
-    git, DVC or the ledger no longer has.
+    A tag of git that is gone is set again while git has its commit; the base of the newest becomes a version where it
+    is none. Raises ValueError or FileNotFoundError naming what git, DVC or the ledger no longer has, and ValueError
+    before anything is entered where MLflow gives a number no second time.
     """
-    known, begun = records(root, model), bases(root, model)
-    book = ledger.read(root)
-    entries = [entry for entry in ledger.of_model(book, model) if entry.action != "found"]
-    decided = {entry.version: entry for entry in entries if entry.verdict}
-    if lost := [version for version in known if version not in decided]:
-        raise ValueError(f"the ledger says nothing of {lost[0]}: {ledger.MEND}")
-    copied = {entry.version: ledger.until(book, entry.number) for entry in entries}
-    there = registry.versions(model) | registry.bases(model)
-    done, left = {version for version, tags in there.items() if "commit" in tags}, given_up(entries)
-    lacking = [version for version in in_order({*known, *begun}) if version not in done]
-    missing = [version for version in lacking if version not in left]
+    found_again, lack = _tagged_again(root, model), lacking(root, model)
     with stores(root) as stored:
-        for version in lacking if missing else ():
-            if version in left:
-                registry.hold_place(model, version)
-            elif version in begun:
-                _enter_base(root, model, begun[version])
-            else:
-                with _brought(root, known[version], stored) as reads:
-                    _enter(model, known[version], reads)
-        if missing:
-            _settle(root, model, missing, left)
-        for version in (one for one in missing if one in known):
-            with _brought(root, known[version], stored) as reads:
-                told = texts(root, known[version].commit, LINEAGE, IMAGES, CAPTIONS)
-                run_record.keep(model, version, told | {"ledger.jsonl": copied[version]})
-                _show(root, known[version], decided[version], reads)
-    named = {*there, *missing}
-    return missing + [version for version in _newest_base(root, model, known) if version not in named]
+        for version in lack.numbers:
+            _take_place(root, model, lack, version, stored)
+        if lack.missing:
+            _settle(root, model, lack)
+        for version in (one for one in lack.missing if one in lack.records):
+            record = lack.records[version]
+            with _brought(root, record, stored) as reads:
+                told = texts(root, record.commit, LINEAGE, IMAGES, CAPTIONS)
+                run_record.keep(model, version, told | {"ledger.jsonl": lack.ledger(version)})
+                _show(root, record, lack.decision(version), reads)
+    anew = {*_newest_base(root, model, lack.records)} - lack.there
+    return in_order({*found_again, *lack.missing, *anew})
+
+
+def _tagged_again(root: Path, model: str) -> list[str]:
+    """Set the tags of git that are gone of versions which the registry has, while git has their commits."""
+    there, known = tagged(root, model), registry.versions(model) | registry.bases(model)
+    gone = {version: tags.get("commit", "") for version, tags in known.items() if version not in there}
+    return [version for version, commit in gone.items() if tag_again(root, model, version, commit)]
+
+
+def _take_place(root: Path, model: str, lack: Lacking, version: str, stored: Stores) -> None:
+    """Enter a version under its number; of one that was given up the number alone is used."""
+    if version in lack.given_up:
+        registry.hold_place(model, version)
+    elif was := lack.bases.get(version):
+        base.enter(root, model, was.base, folder=was.folder, family=was.family, was=version)
+    else:
+        with _brought(root, lack.records[version], stored) as reads:
+            _enter(model, lack.records[version], reads)
 
 
 def _newest_base(root: Path, model: str, known: Mapping[str, Record]) -> Iterator[str]:
@@ -71,24 +74,14 @@ def _newest_base(root: Path, model: str, known: Mapping[str, Record]) -> Iterato
         yield base.enter(root, model, record.lineage["base"], folder=models.base, family=models.family)
 
 
-def _settle(root: Path, model: str, missing: Collection[str], left: Collection[str]) -> None:
+def _settle(root: Path, model: str, lack: Lacking) -> None:
     """Let versions be what people made of them: given up, taken down, champion."""
-    for version in left:
+    for version in lack.given_up:
         promotion.give_up(model, version, "given up", root)
     for receipt in receipts(root):
-        for version in {*receipt.hit["trained"], *receipt.hit["descendants"]} & {*missing}:
+        for version in {*receipt.hit["trained"], *receipt.hit["descendants"]} & {*lack.missing}:
             registry.tag(model, version, taken_down.TAG, str(TAKEDOWNS / f"{receipt.name}.json"))
     promotion.standing(model, root)  # the aliases want their versions first
-
-
-def _enter_base(root: Path, model: str, known: Base) -> None:
-    entered = base.enter(root, model, known.base, folder=known.folder, family=known.family, was=known.version)
-    _check_number(known.version, entered)
-
-
-def _check_number(version: str, entered: str) -> None:
-    if entered != version:
-        raise ValueError(f"MLflow entered {version} as {entered}: restore into an empty mlflow.db, numbers stay")
 
 
 def _enter(model: str, record: Record, reads: Mapping[str, Path]) -> None:
@@ -97,7 +90,7 @@ def _enter(model: str, record: Record, reads: Mapping[str, Path]) -> None:
     run_id = stand_in.found(model, record.run_id)
     run_id = run_id or stand_in.begun(params, record.run_id, reads["adapter"] / "curves.csv")
     version = registry.enter(model, lineage, reads["adapter"], run_id)
-    _check_number(record.version, version)
+    registry.check_number(model, record.version, version)
     for key, text in record.entered.items():
         registry.tag(model, version, key, text)
     verdict.keep_marks(version, params, reads["scores"])

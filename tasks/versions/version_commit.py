@@ -18,8 +18,8 @@ from tasks.pipeline import PLACES, STAGES
 
 RECORD = "lineage"
 """The folder, in the commit alone, of what is known of the version."""
-LOCK = "dvc.lock"
-_CHOSEN = ("params.yaml", "dvc.yaml", "constraints.txt")
+LOCK, _PIPELINE = "dvc.lock", "dvc.yaml"
+_CHOSEN = ("params.yaml", _PIPELINE, "constraints.txt")
 _ROOMS = ("dopsd", "tasks", "flows")
 _NOBODY = {f"GIT_{role}_{what}": said for role in ("AUTHOR", "COMMITTER") for what, said in (
     ("NAME", "dopsd"), ("EMAIL", "dopsd@localhost"),
@@ -39,7 +39,7 @@ def found(root: Path, model: str, version: str) -> str | None:
 def kept(root: Path, model: str, version: str, record: Mapping[str, str], *, is_made: bool = True) -> str | None:
     """Commit a version with `record`, a text a file, or find its commit; None outside of git.
 
-    Unless it `is_made` by the stages its dvc.lock names none of them, and DVC has nothing to bring back.
+    Unless it `is_made` by stages it names none, and DVC has nothing to bring back.
     """
     index = said_if_it_can(root, "rev-parse", "--git-path", "index")
     if index is None:
@@ -57,6 +57,14 @@ def kept(root: Path, model: str, version: str, record: Mapping[str, str], *, is_
     name = f"refs/tags/{tag(model, version)}"
     said_if_it_can(root, "update-ref", name, commit, "0" * len(commit))  # refused where another was faster
     return said(root, "rev-parse", name)
+
+
+def tag_again(root: Path, model: str, version: str, commit: str) -> bool:
+    """Let the tag of a version lead to its commit again; tells whether git still has that commit."""
+    if said_if_it_can(root, "cat-file", "-e", f"{commit}^{{tree}}") is None:
+        return False
+    said(root, "update-ref", f"refs/tags/{tag(model, version)}", commit)
+    return True
 
 
 def locked(root: Path, commit: str) -> Mapping[str, Any] | None:
@@ -85,16 +93,18 @@ def _tree(root: Path, record: Mapping[str, str], index: Mapping[str, str], *, is
         if there := [name for name in names if (root / name).exists()]:
             said(root, "add", how, "--", *there, **index)
     texts = {f"{RECORD}/{name}": text for name, text in record.items()}
-    if (root / LOCK).is_file():
-        texts[LOCK] = _lock(root / LOCK, is_made=is_made)
+    if not is_made:
+        texts |= {LOCK: "schema: '2.0'\nstages: {}\n", _PIPELINE: "stages: {}\n"}
+    elif (root / LOCK).is_file():
+        texts[LOCK] = _lock(root / LOCK)
     for name, text in texts.items():
         blob = said(root, "hash-object", "-w", "--stdin", given=text)
         said(root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{prefix}{name}", **index)
     return said(root, "write-tree", **index)
 
 
-def _lock(path: Path, *, is_made: bool) -> str:
+def _lock(path: Path) -> str:
     """Read dvc.lock without what it says of registering: that is of the version before."""
     lock = yaml.safe_load(path.read_text(encoding="utf-8"))
-    lock["stages"] = {name: row for name, row in lock["stages"].items() if is_made and name != "register"}
+    lock["stages"].pop("register", None)
     return yaml.safe_dump(lock, sort_keys=False, allow_unicode=True, width=1000)

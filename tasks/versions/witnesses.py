@@ -83,7 +83,10 @@ def _ledger(found: Evidence, record: Record, path: Path) -> str | None:
 
 def _sealed(found: Evidence, record: Record, path: Path) -> str | None:
     """Compare with the digest in the registry."""
-    wanted, digest = found.tags[record.version].get(run_record.sealed_by(path.name)), sha256_of_file(path)
+    tags, digest = found.tags[record.version], sha256_of_file(path)
+    wanted = tags.get(run_record.sealed_by(path.name))
+    if wanted is None and any(run_record.sealed_by(file) in tags for file in _KEPT):
+        return "the registry has lost its digest, and has those of others"
     return None if wanted in (None, digest) else f"it digests to {digest}, the registry says {wanted}"
 
 

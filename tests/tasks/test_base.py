@@ -1,16 +1,18 @@
 """The base as a version of a real registry: entered before what is made on it, once, and named by an alias."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
-from dvc.repo import Repo
 
 from tasks.ancestry.bases import bases
 from tasks.ancestry.records import records
+from tasks.folders import sha256_of_folder
 from tasks.git import said
 from tasks.params import load
 from tasks.tracking import connect
@@ -63,13 +65,19 @@ def test_its_commit_has_the_code_and_nothing_for_dvc_to_bring(root: Path) -> Non
     commit = bases(root, "dopsd")["v1"].commit
     assert said(root, "rev-parse", "model/dopsd/v1") == commit
     assert yaml.safe_load(said(root, "show", f"{commit}:dvc.lock"))["stages"] == {}
-    before = said(root, "rev-parse", "--abbrev-ref", "HEAD")
-    said(root, "checkout", "--quiet", "--force", "model/dopsd/v1")
+    before, images = said(root, "rev-parse", "--abbrev-ref", "HEAD"), sha256_of_folder(root / "data/images")
     try:
-        with Repo(str(root)) as repo:
-            assert not repo.checkout(allow_missing=True)["modified"]
+        checked_out(root, "model/dopsd/v1")
+        assert not (root / "data/images").exists()  # what others left there is DVC's to bring back
+        checked_out(root, "model/dopsd/v3")
+        assert sha256_of_folder(root / "data/images") == images
     finally:
         said(root, "checkout", "--quiet", "--force", before)
+
+
+def checked_out(root: Path, commit: str) -> None:
+    said(root, "checkout", "--quiet", "--force", commit)
+    subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet"], cwd=root, check=True)
 
 
 def test_the_alias_follows_the_base_and_each_base_is_entered_once(root: Path) -> None:
@@ -100,21 +108,41 @@ def test_a_registry_of_before_there_were_such_versions_is_told_and_mended(root: 
     connect().delete_model_version("dopsd", "1")
     said(root, "tag", "-d", "model/dopsd/v1")
     (wrong,) = audit(root, "dopsd", is_strict=True)
-    assert (wrong.edge, "is no version yet: `dopsd model restore`" in wrong.wrong) == ("alias base", True)
+    assert (wrong.edge, "which is no version: `dopsd model restore`" in wrong.wrong) == ("alias base", True)
     assert restore(root, "dopsd") == ["v4"]
     assert (live(), audit(root, "dopsd", is_strict=True)) == (("v4", "v4"), [])
+
+
+def edges(root: Path) -> list[tuple[str, str]]:
+    return [(wrong.version, wrong.edge) for wrong in audit(root, "dopsd", is_strict=True)]
 
 
 def test_one_that_was_deleted_is_entered_anew_and_a_new_registry_has_both(
     root: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect().delete_model_version("dopsd", "1")
-    assert (enter(root, own(root)), live()) == ("v4", ("v4", "v4"))
-    assert [(wrong.version, wrong.edge) for wrong in audit(root, "dopsd", is_strict=True)] == [("v1", "registry")]
+    assert edges(root) == [("-", "alias base"), ("v1", "registry")]
+    assert (restore(root, "dopsd"), live(), edges(root)) == (["v4"], ("v4", "v4"), [])
     shutil.copyfile(empty_store, root / "another.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/another.db")
     assert restore(root, "dopsd") == ["v1", "v2", "v3", "v4"]
     assert audit(root, "dopsd", is_strict=True) == []
+
+
+@pytest.mark.parametrize("version", ["v1", "v3"])
+def test_a_tag_of_git_that_is_gone_is_set_again(root: Path, version: str) -> None:
+    commit = said(root, "rev-parse", f"model/dopsd/{version}")
+    said(root, "tag", "-d", f"model/dopsd/{version}")
+    assert ((version, "record") in edges(root), restore(root, "dopsd")) == (True, [version])
+    assert (said(root, "rev-parse", f"model/dopsd/{version}"), edges(root)) == (commit, [])
+
+
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_a_version_that_was_trained_and_deleted_is_not_entered_under_another_number(root: Path, version: str) -> None:
+    connect().delete_model_version("dopsd", version)
+    with pytest.raises(ValueError, match=f"MLflow gives v{version} no second time"):
+        restore(root, "dopsd")
+    assert len(registry.versions("dopsd") | registry.bases("dopsd")) == 2
 
 
 def promoted(root: Path) -> object:
