@@ -99,7 +99,8 @@ class Evaluate(Evaluation):
 
     `novel` puts the concept into new scenes, `retention` holds what must not change; so many training captions are said
     in other words. `class_noun` says what the concept is ("star") in words that any model knows; `kind` tells an
-    object from a style. `earlier` are folders of panels that evaluate wrote for concepts learnt before.
+    object from a style. `earlier` are folders of panels that evaluate wrote for concepts learnt before;
+    `dopsd run --parent v3` adds those of the line of v3.
 
     Some metrics need more, each a folder or a hub id: lpips_d needs `lpips`, fid and kid `inception`, geneval
     `segmenter` and the benchmark's file `geneval`, vlm_j, quality_s and aesthetic_s `judge`, dpg `judge` and its file

@@ -89,6 +89,8 @@ def _choose(parent: str | None) -> None:
     told.print(f"{PARAMS_FILE}: trains on from {start.version}: {start.reason}")
     if start.num_replayed:
         told.print(f"{start.num_replayed} pictures that {start.version} or its ancestors learnt are learnt again")
+    if start.num_earlier:
+        told.print(f"it is asked of {start.num_earlier} concepts that were learnt before, too")
 
 
 def _refuse_stale(found: Plan, selection: Selection) -> None:

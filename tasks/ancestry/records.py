@@ -58,8 +58,8 @@ def records(root: Path, model: str) -> dict[str, Record]:
             found[version] = _record(version, commits[version], images, captions, json.loads(told[lineage][1]))
         elif base is None:
             raise ValueError(
-                f"the tag {tag(model, version)} leads to no record that git can read: fetch what it has lost from where "
-                "it was pushed to, or delete the tag"
+                f"the tag {tag(model, version)} leads to no record that git can read: fetch what git has lost from "
+                "where it was pushed to, or delete the tag"
             )
     return found
 

@@ -14,7 +14,7 @@ from tasks.folders import staged_name
 
 Kind = Literal[
     "version", "weights", "run", "run cache", "object", "remote object", "parcel", "entry", "checkpoint", "parent",
-    "worktree",
+    "panel", "worktree",
 ]  # fmt: skip
 """In the order in which they go: what refers to others before what it refers to."""
 

@@ -1,4 +1,4 @@
-"""The weights that training starts from, brought before DVC looks for them.
+"""What params.yaml names of versions before, brought before DVC looks for it: the weights of the parent, and panels.
 
 >>> bring_parent(Path())  # runs/parents/v3, where params.yaml says `train.parent: v3`
 """
@@ -11,7 +11,11 @@ from tasks.params import load
 
 
 def bring_parent(root: Path) -> None:
-    """Bring the version that is `train.parent`; from the base there is nothing to bring. Raises ValueError for none."""
+    """Bring the version that is `train.parent`, which the base is not, and the panels that `evaluate.earlier` names.
+
+    Raises ValueError where there is no such version.
+    """
     params = load(root)
+    import_module("tasks.versions.learnt").bring(root, params)
     if params.train.parent != BASE:
         import_module("tasks.versions.registry").fetch(params.register.model, params.train.parent, root)

@@ -1,8 +1,9 @@
 """Where a run starts from: the base, a version, or whoever is champion, with old pictures to learn again.
 
->>> start_from(Path(), "champion")  # Start(version="v3", num_replayed=8, reason="v3 is champion")
+>>> start_from(Path(), "champion")  # Start(version="v3", reason="v3 is champion", num_replayed=8, num_earlier=1)
 
-What is chosen is written into params.yaml, by the name that stays the version's own.
+What is chosen is written into params.yaml, by the name that stays the version's own; so is what is to be asked of the
+concepts that were learnt before.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tasks.override import override
 from tasks.params import PARAMS_FILE, load
 from tasks.pipeline import PLACES
 from tasks.versions.aliases import aliases
+from tasks.versions.learnt import lay_out
 from tasks.versions.registry import named, versions
 from tasks.versions.replay import mix_in
 from tasks.versions.version_commit import locked
@@ -24,11 +26,12 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class Start:
-    """The version that a run starts from and why, and how many old pictures it learns again."""
+    """The version that a run starts from and why; how many old pictures it learns, and old concepts it is asked for."""
 
     version: str
     reason: str
     num_replayed: int
+    num_earlier: int
 
 
 def start_from(root: Path, parent: str) -> Start:
@@ -70,4 +73,7 @@ def _begin(root: Path, version: str, reason: str) -> Start:
             f"{PARAMS_FILE}: replay.share mixes old pictures in where ingest.source lies, and others read {source}, "
             "too: name a folder within the project, or set the share to 0"
         )
-    return Start(version, reason, mix_in(root, version, params))
+    earlier = lay_out(root, version, params)
+    if tuple(earlier) != params.evaluate.earlier:
+        override(root, "evaluate.earlier", earlier)
+    return Start(version, reason, mix_in(root, version, params), len(earlier))

@@ -1,0 +1,82 @@
+"""The panels of concepts that a parent and those before it learnt, laid out so that evaluate asks for them again.
+
+>>> lay_out(Path(), "v3", load(Path()))  # ["runs/earlier/v2"], for `evaluate.earlier`
+
+A concept is known by its placeholder; the newest version that learnt it has its panel. It comes out of DVC, and a
+folder is named by a version, which never changes.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.ancestry.records import BASE, Record, records
+from tasks.ancestry.tree import ancestors, chosen
+from tasks.folders import staged_folder
+from tasks.params import Params
+from tasks.pipeline import PLACES
+from tasks.versions.stored import Stores, stores
+from tasks.versions.version_commit import locked, outs
+
+EARLIER = Path("runs/earlier")
+_PANEL, _LIST = "panel/", "panel/panel.jsonl"
+
+
+def lay_out(root: Path, parent: str, params: Params) -> list[str]:
+    """Lay out the panels of other concepts than that of `params`; gives what `evaluate.earlier` is to be.
+
+    Folders that a person named there stay, and of a panel that one of them holds there is no second.
+    """
+    own = [folder for folder in params.evaluate.earlier if not Path(folder).is_relative_to(EARLIER)]
+    there = {_md5(root / folder / Path(_LIST).name) for folder in own}
+    with stores(root) as stored:
+        found = [
+            _laid_out(root, record, stored)
+            for record in reversed(list(_concepts(root, parent, params)))
+            if _files(root, record, stored).get(_LIST) not in {None, *there}
+        ]
+    return [*own, *found]
+
+
+def bring(root: Path, params: Params) -> None:
+    """Lay out again what `evaluate.earlier` names and is not there, in a new clone or on another machine, say."""
+    wanted = [Path(folder) for folder in params.evaluate.earlier if Path(folder).is_relative_to(EARLIER)]
+    lacking = [folder for folder in wanted if not (root / folder).is_dir()]
+    if lacking:
+        known = records(root, params.register.model)
+        with stores(root) as stored:
+            for folder in lacking:
+                _laid_out(root, chosen(known, folder.name, params.register.model), stored)
+
+
+def _concepts(root: Path, parent: str, params: Params) -> Iterator[Record]:
+    """Go back along the line of `parent`, and give the newest version of each concept but that of `params`."""
+    model, seen = params.register.model, {params.caption.placeholder}
+    known = {} if parent == BASE else records(root, model)
+    line = [] if parent == BASE else [chosen(known, parent, model).version, *ancestors(known, parent)]
+    for record in (known[version] for version in line if version in known):
+        concept = record.lineage["params"].get("caption", {}).get("placeholder")
+        if concept and concept not in seen:
+            seen.add(concept)
+            yield record
+
+
+def _files(root: Path, record: Record, stored: Stores) -> dict[str, str]:
+    """List the files of a version's scores by DVC's digest; none where `dopsd gc` or a takedown left too little."""
+    digest = outs(locked(root, record.commit) or {}).get(PLACES["scores"])
+    return {} if digest is None or stored.complaint(digest, is_strict=False) else stored.files(digest)
+
+
+def _laid_out(root: Path, record: Record, stored: Stores) -> str:
+    place = EARLIER / record.version
+    if not (root / place).is_dir():
+        with staged_folder(root / place) as staged:
+            for name, md5 in _files(root, record, stored).items():
+                if name.startswith(_PANEL):
+                    stored.bring(md5, staged / name.removeprefix(_PANEL))
+    return str(place)
+
+
+def _md5(path: Path) -> str | None:
+    """Digest a file as DVC does; None where there is none."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.is_file() else None
