@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tasks.folders import read_json
-from tasks.pipeline import PLACES
+from tasks.pipeline import PLACES, stage
 from tasks.workspaces.workspace import is_lent
 
 Status = Literal["ran", "sent", "joined", "cached", "refused", "failed", "deferred", "gave way", "stale"]
@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """The stages that had their turn; the record of the version and the scores, if the run got that far."""
+    """The stages that had their turn; the record of the version and the scores, if these were to come of them."""
 
     outcomes: Sequence[Outcome]
     record: Mapping[str, Any] | None
@@ -59,11 +59,15 @@ class Summary:
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome], root: Path) -> "Summary":
-        """Gather what the workspace holds after a run that ended with `outcomes`."""
+        """Gather what the workspace holds of a run that ended with `outcomes`.
+
+        What stages wrote that were not asked for is an earlier run's.
+        """
         if not cls(outcomes, None, None).is_done:
             return cls(outcomes, None, None)
-        record, scores = root / PLACES["version"] / "version.json", root / PLACES["scores"] / "scores.json"
-        return cls(outcomes, _read(record), _read(scores), is_kept=not is_lent(root))
+        written = {place for row in outcomes for place in stage(row.name).writes}
+        record, scores = (_read(root, place) if place in written else None for place in ("version", "scores"))
+        return cls(outcomes, record, scores, is_kept=not is_lent(root))
 
     @classmethod
     def joined(cls, landed: Mapping[str, Any]) -> "Summary":
@@ -83,7 +87,7 @@ class Summary:
         return not any(outcome.status in ENDING for outcome in self.outcomes)
 
     def as_json(self) -> dict[str, object]:
-        """Give what `dopsd run --json` prints; version and verdict are null where the run ended before."""
+        """Give what `dopsd run --json` prints; version and verdict are null where the run did not get that far."""
         found = self.record or {}
         said = [asdict(outcome) for outcome in self.outcomes]
         stages = [{key: value for key, value in row.items() if value is not None} for row in said]
@@ -96,8 +100,14 @@ class Summary:
             console.print(_scores(self.scores["models"]))
         if self.record is not None:
             _show_verdict(self.record, console)
-            where = f"{PLACES['scores']}/grid.png" if self.is_kept else f"MLflow run {self.record['mlflow_run_id']}"
+        if where := self._pictures():
             console.print(f"pictures  {where}", highlight=False)
+
+    def _pictures(self) -> str | None:
+        """Say where the pictures are that the run drew, if it did."""
+        if self.is_kept:
+            return f"{PLACES['scores']}/grid.png" if self.record or self.scores else None
+        return f"MLflow run {self.record['mlflow_run_id']}" if self.record else None
 
     def _stages(self) -> Table:
         seconds = Column("seconds", justify="right")
@@ -107,7 +117,8 @@ class Summary:
         return table
 
 
-def _read(path: Path) -> Mapping[str, Any] | None:
+def _read(root: Path, place: str) -> Mapping[str, Any] | None:
+    path = root / PLACES[place] / f"{place}.json"
     found: Mapping[str, Any] | None = read_json(path) if path.is_file() else None
     return found
 

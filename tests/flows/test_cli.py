@@ -4,12 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
+from flows.summary import Outcome, Summary
 from tasks.pipeline import STAGES
 from tasks.versions.shadow import SHADOW, is_shadow
 from tests.fake_workspace import PARAMS, FakeWorkspace
@@ -43,6 +46,30 @@ def test_nothing_to_do_is_told_without_prefect_or_torch(workspace: FakeWorkspace
     assert said["stages"] == [{"name": name, "status": "cached", "seconds": 0.0} for name in ALL]
     assert (said["version"], said["verdict"]) == ("v1", "PROMOTE")
     assert "nothing to do" in ended.stderr
+
+
+@pytest.mark.parametrize("asked", [("--until", "ingest"), ("--until", "caption"), ("--only", "probe")])
+def test_of_stages_before_register_no_verdict_is_told(workspace: FakeWorkspace, asked: tuple[str, ...]) -> None:
+    said = json.loads(dopsd("run", "--json", *asked).stdout)
+    assert (said["version"], said["verdict"]) == (None, None)
+    shown = dopsd("run", *asked).output
+    assert asked[-1] in shown
+    assert not [word for word in ("PROMOTE", "v1", "pictures") if word in shown]
+    assert "PROMOTE  v1" in dopsd("run", "--only", "register").stdout
+
+
+def test_the_scores_are_told_of_a_run_that_was_asked_for_them(workspace: FakeWorkspace) -> None:
+    scores = {"models": {"base": {"likeness": {"mean": 0.5, "low": 0.4, "high": 0.6}}}}
+    workspace.write("data/scores/scores.json", json.dumps(scores))
+    told = {}
+    for last in ("train", "evaluate"):
+        outcomes = [Outcome(name, "cached", 0.0) for name in ALL[: ALL.index(last) + 1]]
+        told[last] = Summary.of(outcomes, workspace.root)
+    assert (told["train"].scores, told["train"].record) == (None, None)
+    assert (told["evaluate"].scores, told["evaluate"].record) == (scores, None)
+    with Console(file=StringIO()) as console:
+        told["evaluate"].show(console)
+    assert "pictures  data/scores/grid.png" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_run_in_the_shadow_tells_its_stages(workspace: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tasks.runner import only_writer
 from tasks.versions.shadow import SHADOW
 from tests.fake_workspace import FakeWorkspace
 
-FORCED = Selection(until="ingest", force=("ingest",))
+FORCED, WHOLE = Selection(until="ingest", force=("ingest",)), Selection(force=("ingest",))
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def ask(selection: Selection, asked: float, outcomes: list[Outcome], flights: li
 def test_five_at_once_in_one_folder_force_a_stage_once(workspace: FakeWorkspace) -> None:
     write_json(workspace.root / "data/version/version.json", {"version": "v1", "verdict": "PROMOTE"})
     asked, flights, summaries = time.time(), list[str](), list[Summary]()
-    done = [Outcome("ingest", "ran", 1.0), Outcome("caption", "cached", 0.0)]
-    threads = [threading.Thread(target=lambda: summaries.append(ask(FORCED, asked, done, flights))) for _ in range(5)]
+    done = [Outcome("ingest", "ran", 1.0), Outcome("register", "cached", 0.0)]
+    threads = [threading.Thread(target=lambda: summaries.append(ask(WHOLE, asked, done, flights))) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
