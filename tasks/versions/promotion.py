@@ -76,7 +76,8 @@ def decide(
 
 
 def promote(name: str, version: str, reason: str, root: Path, *, known: Standing, despite_rejection: bool) -> Entry:
-    """Make a version champion because a person says so; raises ValueError where it was rejected, or is champion."""
+    """Make a version champion because a person says why; raises ValueError where it was rejected, or is champion."""
+    _check_reason(reason)
     with ledger.held(root) as book:
         now = _unmoved(_settled(book, name), known)
         version = registry.named(name, version)  # while it is held: `dopsd gc` gives no version up meanwhile
@@ -92,6 +93,7 @@ def promote(name: str, version: str, reason: str, root: Path, *, known: Standing
 
 def rollback(name: str, reason: str, root: Path, *, known: Standing) -> Entry:
     """Give the alias back to the champion before this one; again, to the one before that."""
+    _check_reason(reason)
     with ledger.held(root) as book:
         now = _unmoved(_settled(book, name), known)
         taken = taken_down.taken(name)
@@ -169,6 +171,12 @@ def _move(book: Ledger, entry: Entry) -> Entry:
     if entry.action != "found":  # the version of a move outside may be gone
         run_record.keep(entry.model, entry.version, {"ledger.jsonl": book.text()})
     return entered
+
+
+def _check_reason(reason: str) -> None:
+    """Refuse a person's move of which the ledger would not say why."""
+    if not reason.strip():
+        raise ValueError('a reason is wanted, it stands in the ledger: --reason "the studio chose it", for example')
 
 
 def _unmoved(now: Standing, known: Standing) -> Standing:

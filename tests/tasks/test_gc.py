@@ -124,7 +124,7 @@ def nobody_loads_it_and_its_record_is_there(root: Path) -> None:
     assert (last.action, last.version, last.champion) == ("gc", "v3", "v2")
     known = promotion.standing("dopsd", root)
     with pytest.raises(ValueError, match="the registry has no v3"):
-        promotion.promote("dopsd", "v3", "", root, known=known, despite_rejection=True)
+        promotion.promote("dopsd", "v3", "it was good", root, known=known, despite_rejection=True)
 
 
 def test_killed_in_the_middle_nothing_is_half_and_the_next_one_finishes(

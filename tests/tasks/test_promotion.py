@@ -135,6 +135,17 @@ def test_rolling_back_walks_back_through_the_champions(root: Path) -> None:
     assert succession(ledger.read(root)) == ["v1", "v4"]
 
 
+def test_who_gives_no_reason_moves_nothing(root: Path) -> None:
+    for version in ("v1", "v2"):
+        promote(root, version)
+    known = promotion.standing("dopsd", root)
+    with pytest.raises(ValueError, match="a reason is wanted"):
+        promotion.promote("dopsd", "v1", " ", root, known=known, despite_rejection=False)
+    with pytest.raises(ValueError, match="a reason is wanted"):
+        promotion.rollback("dopsd", "", root, known=known)
+    assert champions(root) == ["v1", "v2"]
+
+
 def test_a_move_that_was_entered_only_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     promote(root, "v1")
     with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
