@@ -1,6 +1,7 @@
 """Where a version comes from and where an image went, asked of the records that git keeps; no server is needed.
 
 dopsd lineage v7
+dopsd lineage base
 dopsd lineage --image photo.jpg
 dopsd model diff v6 v7
 """
@@ -22,7 +23,7 @@ model = typer.Typer(help="Compare versions, and make them again.", no_args_is_he
 
 
 def lineage(
-    version: Annotated[str | None, typer.Argument(help="v7, champion, challenger or base.")] = None,
+    version: Annotated[str | None, typer.Argument(help="v7, champion, challenger; base means all bases.")] = None,
     image: Annotated[str | None, typer.Option(metavar="FILE|DIGEST", help="Follow an image instead.")] = None,
     bits: Annotated[int, typer.Option(min=0, max=64, help="How many of 64 bits of its looks may differ.")] = 6,
     as_json: Json = False,
@@ -32,9 +33,8 @@ def lineage(
         name = load(Path()).register.model
         if (version is None) == (image is None):
             raise ValueError("name a version, or an image: `dopsd lineage v7`, `dopsd lineage --image photo.jpg`")
-        bases = importlib.import_module("tasks.ancestry.bases")
-        if version in ("base", *bases.bases(Path(), name)):
-            found, view = bases.roots(Path(), name), "roots"
+        if version in ("base", *importlib.import_module("tasks.ancestry.bases").bases(Path(), name)):
+            found, view = importlib.import_module("tasks.ancestry.roots").roots(Path(), name, version), "roots"
         elif version:
             found, view = importlib.import_module("tasks.ancestry.tree").tree(Path(), name, version), "version"
         else:

@@ -34,12 +34,10 @@ def reproduce(
     with mistakes_told():
         root, name = Path(), load(Path()).register.model
         known = importlib.import_module("tasks.ancestry.records").records(root, name)
-        tree = importlib.import_module("tasks.ancestry.tree")
-        entries = ledger.of_model(ledger.read(root), name)
-        chosen = tree.chosen(known, tree.aliases(entries).get(version, version), name).version
+        chosen = importlib.import_module("tasks.ancestry.tree").chosen(root, name, known, version).version
         if keep and keep.exists():
             raise ValueError(f"{keep} is there already: name a folder that is not")
-        _warn(chosen, entries)
+        _warn(chosen, ledger.of_model(ledger.read(root), name))
         with nullcontext(str(keep)) if keep else TemporaryDirectory(prefix=f"dopsd-{chosen}-") as folder:
             found = importlib.import_module("flows.rebuilding").rebuilt(
                 root, known, chosen, Path(folder), despite_environment=despite_environment

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.ancestry.records import BASE, OF_BASE, contents, records, tagged
+from tasks.ancestry.records import OF_BASE, contents, tagged
 from tasks.git import said
 from tasks.versions.version_commit import RECORD
 
@@ -25,18 +25,6 @@ class Base:
     entered: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Roots:
-    """What all versions begin at: by name and digest of each base, those trained on it itself, and all made on it.
-
-    `versions` names the versions that the bases are; one that was used before bases were versions has none.
-    """
-
-    begun: Mapping[str, list[str]]
-    made: Mapping[str, list[str]]
-    versions: Mapping[str, list[str]]
-
-
 def bases(root: Path, model: str) -> dict[str, Base]:
     """Read all versions that are bases, the lowest number first; none outside of git."""
     commits = tagged(root, model)
@@ -49,17 +37,3 @@ def bases(root: Path, model: str) -> dict[str, Base]:
         version: Base(version, commits[version], **{key: row[key] for key in ("base", "folder", "family", "entered")})
         for version, row in told.items()
     }
-
-
-def roots(root: Path, model: str) -> Roots:
-    """Find the bases of a model's versions, and what came of each."""
-    begun: dict[str, list[str]] = {}
-    made: dict[str, list[str]] = {}
-    versions: dict[str, list[str]] = {}
-    for version, record in records(root, model).items():
-        made.setdefault(record.lineage["base"], []).append(version)
-        if record.parent == BASE:
-            begun.setdefault(record.lineage["base"], []).append(version)
-    for version, known in bases(root, model).items():
-        versions.setdefault(known.base, []).append(version)
-    return Roots(begun, made, versions)

@@ -10,10 +10,9 @@ from typing import Any
 
 from tasks.ancestry.index import Image, opened
 from tasks.ancestry.records import Record, contents, lines, records
-from tasks.ancestry.tree import aliases, chosen
+from tasks.ancestry.tree import chosen
 from tasks.git import said
 from tasks.params import PARAMS_FILE
-from tasks.versions import ledger
 from tasks.versions.version_commit import LOCK, RECORD
 
 _NAMED = ("parent", "base", "environment_lock", "upstream", "is_weak_teacher_accepted", "is_git_clean")
@@ -43,8 +42,7 @@ class Difference:
 def difference(root: Path, model: str, old: str, new: str) -> Difference:
     """Compare two versions, or aliases; raises ValueError where one is not known."""
     known = records(root, model)
-    live = aliases(ledger.of_model(ledger.read(root), model))
-    one, two = (chosen(known, live.get(version, version), model) for version in (old, new))
+    one, two = (chosen(root, model, known, version) for version in (old, new))
     with opened(root, known) as index:
         added, removed = index.difference(two.images, one.images)
     return Difference(

@@ -7,7 +7,7 @@ Found are the same bytes, the same pixels in another file, and copies that look 
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -36,7 +36,8 @@ class Spread:
     """What is known of an image.
 
     `datasets` are DVC's digests. `trained` learnt from it, `descendants` were trained on from those; `runs` are those
-    of both in MLflow, and `aliases` what serves of both.
+    of both in MLflow, and `aliases` what serves of both. `unread` says why a file cannot be read as an image: of such a
+    one only the bytes were looked up, and no looks compared.
     """
 
     asked: str
@@ -46,6 +47,7 @@ class Spread:
     descendants: list[str]
     runs: Mapping[str, str]
     aliases: Mapping[str, str]
+    unread: str | None = None
 
 
 def spread(root: Path, model: str, asked: str, max_bits: int) -> Spread:
@@ -55,7 +57,8 @@ def spread(root: Path, model: str, asked: str, max_bits: int) -> Spread:
     """
     known = records(root, model)
     with opened(root, known) as index:
-        return _followed(root, model, known, index, asked, _matches(index, asked, max_bits))
+        matches, unread = _matches(index, asked, max_bits)
+        return replace(_followed(root, model, known, index, asked, matches), unread=unread)
 
 
 def reached(root: Path, model: str, known: Mapping[str, Record], asked: str, ids: Iterable[str]) -> Spread:
@@ -84,23 +87,23 @@ def _followed(
     )
 
 
-def _matches(index: Index, asked: str, max_bits: int) -> list[Match]:
-    """Find what matches, the nearest first."""
+def _matches(index: Index, asked: str, max_bits: int) -> tuple[list[Match], str | None]:
+    """Find what matches, the nearest first; and say why a file cannot be read as an image."""
     path = Path(asked)
     if not path.is_file():
         if not re.fullmatch(r"[0-9a-f]{32}|[0-9a-f]{64}", asked):
             raise FileNotFoundError(f"there is no file {asked}: name an image, or the digest of one")
         named = index.named(asked)
-        return [Match(image, "same bytes" if image.sha256 == asked else "same pixels", 0) for image in named]
+        return [Match(image, "same bytes" if image.sha256 == asked else "same pixels", 0) for image in named], None
     data = path.read_bytes()
     digest = sha256_of_bytes(data)
     try:
         picture = decoded(data, Limits(max_megapixels=1000, min_side_px=1))
-    except Unusable:  # no image that could have been trained on, but its bytes may be known
-        return [Match(image, "same bytes", 0) for image in index.named(digest)]
+    except Unusable as wrong:  # no image that could have been trained on, but its bytes may be known
+        return [Match(image, "same bytes", 0) for image in index.named(digest)], wrong.reason
     near = index.alike(perceptual_hash(picture.image), max_bits) | dict.fromkeys(index.named(picture.id), 0)
     found = [Match(image, _kind(image, digest, picture.id), bits) for image, bits in near.items()]
-    return sorted(found, key=lambda match: (match.bits, match.kind, match.image.source))
+    return sorted(found, key=lambda match: (match.bits, match.kind, match.image.source)), None
 
 
 def _kind(image: Image, digest: str, identity: str) -> Kind:

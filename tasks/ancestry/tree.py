@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.ancestry.bases import bases
 from tasks.ancestry.index import Image, opened
 from tasks.ancestry.records import BASE, Record, records
 from tasks.versions import ledger
@@ -35,7 +36,7 @@ def tree(root: Path, model: str, version: str) -> Tree:
     """Find a version's place; `version` may be an alias. Raises ValueError where there is no such version."""
     known, decided = records(root, model), ledger.of_model(ledger.read(root), model)
     live = aliases(decided)
-    record = chosen(known, live.get(version, version), model)
+    record = chosen(root, model, known, version)
     parent = known.get(record.parent)
     with opened(root, known) as index:
         added, removed = index.difference(record.images, parent.images if parent else None)
@@ -49,17 +50,27 @@ def tree(root: Path, model: str, version: str) -> Tree:
     )  # fmt: skip
 
 
-def chosen(known: Mapping[str, Record], version: str, model: str) -> Record:
-    """Look a version up; raises ValueError saying what there is."""
-    if version in known:
-        return known[version]
+def chosen(root: Path, model: str, known: Mapping[str, Record], version: str) -> Record:
+    """Look up a version that was trained, or the one that holds an alias; raises ValueError saying what there is."""
+    name = aliases(ledger.of_model(ledger.read(root), model)).get(version, version)
+    if name not in known:
+        raise ValueError(_lacking(root, model, known, name))
+    return known[name]
+
+
+def _lacking(root: Path, model: str, known: Mapping[str, Record], name: str) -> str:
+    """Say of what is no version that was trained what it is, and what there is."""
+    if name == BASE or name in bases(root, model):
+        what = f"{name} {'names' if name == BASE else 'is'} a base of {model}"
+        return f"{what}, which has no training to compare or make again: `dopsd lineage base` tells of it"
     there = ", ".join(known) or "none: `dopsd run` in a git repository keeps one"
-    raise ValueError(f"there is no record of {version} of {model} as a training; there is {there}")
+    what = f"nobody is {name}" if name in ledger.ALIASES else f"there is no record of {name}"
+    return f"{what} of {model}; there is {there}"
 
 
 def aliases(decided: list[ledger.Entry]) -> dict[str, str]:
     """Say which version serves as what, by the last entry of the ledger."""
-    said = {"champion": decided[-1].champion, "challenger": decided[-1].challenger} if decided else {}
+    said = {alias: getattr(decided[-1], alias) for alias in ledger.ALIASES} if decided else {}
     return {alias: version for alias, version in said.items() if version}
 
 

@@ -47,7 +47,7 @@ class Facts:
 
 def facts(root: Path, model: str, version: str) -> Facts:
     """Gather them; raises ValueError where there is no record, or where the commit has another environment than it."""
-    record = chosen(records(root, model), version, model)
+    record = chosen(root, model, records(root, model), version)
     texts = _kept(root, record)
     lock = texts.get(ENVIRONMENT_LOCK)
     if (sha256_of_bytes(lock) if lock is not None else None) != record.lineage["environment_lock"]:

@@ -8,8 +8,8 @@ the newest version was made on, and is nobody's decision.
 
 from tasks.ancestry.records import BASE
 from tasks.tracking import connect
+from tasks.versions.ledger import ALIASES
 
-ALIASES = ("champion", "challenger")
 _MOVED_BY = "ledger"
 
 

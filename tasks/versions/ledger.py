@@ -19,6 +19,8 @@ from tasks.folders import sha256_of_json
 from tasks.git import said_if_it_can
 
 LEDGER = Path("ledger.jsonl")
+ALIASES = ("champion", "challenger")
+"""What decisions are about: each entry says who holds them."""
 _FIRST = "0" * 64
 Action = Literal["decide", "shadow", "promote", "rollback", "takedown", "found", "gc"]
 

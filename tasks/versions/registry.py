@@ -25,7 +25,7 @@ from tasks.ancestry.records import BASE, in_order
 from tasks.folders import staged_folder
 from tasks.tracking import connect
 from tasks.versions import run_record, taken_down
-from tasks.versions.aliases import ALIASES
+from tasks.versions.ledger import ALIASES
 from tasks.versions.lineage import Lineage, digest_of_trained, person, trigger
 
 PARENTS = Path("runs/parents")

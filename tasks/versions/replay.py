@@ -68,7 +68,7 @@ def _digests(source: Path, params: Params) -> set[str]:
 def _drawn(root: Path, parent: str, model: str, new: set[str]) -> list[Old]:
     """Shuffle what each version of the line learnt first, and let them take turns."""
     known, chance, seen = records(root, model), Random(parent), set(new)
-    line = [chosen(known, parent, model), *(known[name] for name in ancestors(known, parent) if name in known)]
+    line = [chosen(root, model, known, parent), *(known[name] for name in ancestors(known, parent) if name in known)]
     with stores(root) as stored:
         pools = [list(_learnt_first(root, record, stored, seen)) for record in reversed(line)]
     for pool in pools:

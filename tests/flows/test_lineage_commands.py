@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from typer.testing import CliRunner, Result
 
 from dopsd.weights.trained import FILE
 from flows.cli import app
+from flows.commands import lineage_view
+from tasks.ancestry.tree import Tree, tree
 from tasks.git import said
 from tasks.tracking import connect
+from tests import history
 from tests.registered import commit, project_of_two
 
 PAGE = Path(__file__).parents[2] / "docs" / "lineage.md"
@@ -82,17 +86,64 @@ def test_a_version_shows_its_images_its_parent_and_its_heirs() -> None:
     found = json.loads(dopsd("lineage", "champion", "--json").stdout)
     assert [image["source"] for image in found["added"]] == ["2.png"]
     assert found["ancestors"] == ["v2", "base"]
+    shown = dopsd("lineage", "v3").stdout
+    assert "3, +1 -0 against v2" in shown.replace("\n", " ")
+    assert [name for name in ("+ 2.png", "- ", " 0.png", " 1.png") if name in shown] == ["+ 2.png", " 0.png", " 1.png"]
+    assert shown.index("+ 2.png") < shown.index("0.png") < shown.index("1.png")
     assert "name a version, or an image" in dopsd("lineage").stderr
+
+
+def test_added_images_come_first_then_removed_ones_and_those_kept_last(tmp_path: Path) -> None:
+    found = tree(history.made(tmp_path), "dopsd", "v3")
+    listed = shown(found)
+    assert [line.split("  ")[0] for line in listed[:2]] == ["+ 4.png", "- 2.png"]
+    assert sorted(line.split("  ")[0] for line in listed[2:]) == ["0.png", "1.png"]
+    assert {line[0] for line in shown(tree(tmp_path, "dopsd", "v1"))} == {"0", "1", "2"}
+    (gone,) = found.removed
+    cut = shown(replace(found, removed=[gone] * 30))
+    assert [line[:2] for line in cut[:20]] == ["+ ", *["- "] * 19]
+    assert cut[20:] == ["and 13 more: --json lists them"]
+
+
+def shown(found: Tree) -> list[str]:
+    """Give the rows below the images of a version."""
+    return [str(row.label) for row in lineage_view.version(found).children[0].children]
 
 
 def test_the_base_shows_what_was_made_on_it() -> None:
     found = json.loads(dopsd("lineage", "base", "--json").stdout)
-    ((base, begun),) = found["begun"].items()
-    assert (base.partition("@")[0], begun, found["made"]) == ("base", ["v2"], {base: ["v2", "v3"]})
-    assert connect().get_model_version_by_alias("dopsd", "base").tags["base"] == base
+    (one,) = found["bases"]
+    (known,) = one["versions"]
+    assert (one["base"].partition("@")[0], one["begun"], one["made"]) == ("base", ["v2"], ["v2", "v3"])
+    assert (known["version"], known["folder"], one["is_current"]) == ("v1", "models/base", True)
+    assert connect().get_model_version_by_alias("dopsd", "base").tags["base"] == one["base"]
     assert json.loads(dopsd("lineage", "v1", "--json").stdout) == found
-    assert f"v1  {base}" in dopsd("lineage", "base").stdout
-    assert "made on it, with their descendants: v2, v3" in dopsd("lineage", "base").stdout
+    shown = dopsd("lineage", "base").stdout
+    for told in (
+        f"{one['base']}  base", "v1", f"commit {known['commit']}", "folder models/base",
+        f"entered by {known['entered']['by']}", "made on it, with their descendants: v2, v3",
+    ):  # fmt: skip
+        assert told in shown, shown
+
+
+@pytest.mark.parametrize("words", [("diff", "v1", "v2"), ("diff", "v2", "v1"), ("reproduce", "v1")])
+def test_what_compares_trainings_says_of_a_base_that_it_is_one(words: tuple[str, ...]) -> None:
+    result = dopsd("model", *words)
+    wanted = "v1 is a base of dopsd, which has no training to compare or make again: `dopsd lineage base` tells of it\n"
+    assert (result.exit_code, result.stderr) == (1, wanted)
+
+
+def test_nobody_is_challenger_where_none_is_held() -> None:
+    assert dopsd("lineage", "challenger").stderr == "nobody is challenger of dopsd; there is v2, v3\n"
+
+
+@pytest.mark.parametrize("words", [("promote", "v2"), ("rollback",)])
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_who_moves_an_alias_says_why(words: tuple[str, ...], reason: str) -> None:
+    before = dopsd("champion", "--log").stdout
+    result = dopsd(*words, "--reason", reason)
+    assert (result.exit_code, "a reason is wanted" in result.stderr) == (1, True)
+    assert dopsd("champion", "--log").stdout == before
 
 
 def test_an_image_leads_to_what_serves() -> None:
@@ -102,6 +153,15 @@ def test_an_image_leads_to_what_serves() -> None:
     assert "2.png (same bytes)" in shown
     assert "champion: v3" in shown
     assert "in no dataset" in dopsd("lineage", "--image", str(SAMPLE)).stdout
+
+
+def test_of_a_file_that_is_no_image_it_is_said_that_its_looks_were_not_compared(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    shown = dopsd("lineage", "--image", str(tmp_path / "text.png"))
+    assert shown.exit_code == 0
+    assert "it cannot be read as an image" in shown.stdout
+    assert json.loads(dopsd("lineage", "--image", str(tmp_path / "text.png"), "--json").stdout)["unread"]
+    assert "cannot be read" not in dopsd("lineage", "--image", str(SAMPLE)).stdout
 
 
 def test_the_difference_of_two_versions_is_what_was_changed() -> None:

@@ -155,7 +155,7 @@ def test_other_libraries_and_other_models_are_told_before_anything_runs(
 def test_a_version_that_is_not_there_is_told(project: FakeWorkspace) -> None:
     result = reproduced("v7")
     assert result.exit_code == 1
-    assert "there is no record of v7 of dopsd as a training; there is v1, v2, v3, v4" in result.stderr
+    assert "there is no record of v7 of dopsd; there is v1, v2, v3, v4" in result.stderr
 
 
 @pytest.fixture
