@@ -46,14 +46,14 @@ def bring(root: Path, params: Params) -> None:
         known = records(root, params.register.model)
         with stores(root) as stored:
             for folder in lacking:
-                _laid_out(root, chosen(known, folder.name, params.register.model), stored)
+                _laid_out(root, chosen(root, params.register.model, known, folder.name), stored)
 
 
 def _concepts(root: Path, parent: str, params: Params) -> Iterator[Record]:
     """Go back along the line of `parent`, and give the newest version of each concept but that of `params`."""
     model, seen = params.register.model, {params.caption.placeholder}
     known = {} if parent == BASE else records(root, model)
-    line = [] if parent == BASE else [chosen(known, parent, model).version, *ancestors(known, parent)]
+    line = [] if parent == BASE else [chosen(root, model, known, parent).version, *ancestors(known, parent)]
     for record in (known[version] for version in line if version in known):
         concept = record.lineage["params"].get("caption", {}).get("placeholder")
         if concept and concept not in seen:
