@@ -172,7 +172,7 @@ def _base(found: Evidence) -> Iterator[Break]:
 
 def _weights_of_bases(found: Evidence) -> Iterator[Break]:
     """Digest the bases anew that what serves, and what is newest, was made on; they lie outside of DVC."""
-    serving = {getattr(entry, alias) for entry in found.decided[-1:] for alias in aliases.ALIASES}
+    serving = {getattr(entry, alias) for entry in found.decided[-1:] for alias in ledger.ALIASES}
     asked = {record.lineage["base"] for record in [*list(found.records.values())[-1:], *_of(found, serving)]}
     for known in (known for known in found.bases.values() if known.base in asked):
         folder = found.root / known.folder
