@@ -17,6 +17,7 @@ from tasks.pipeline import Stage
 from tasks.rebuilding.clone import bring_weights, laid_out
 from tasks.rebuilding.conditions import STEPS, check_models, otherwise
 from tasks.rebuilding.rebuilt import Rebuilt, compared
+from tasks.takedown import refusal
 from tasks.versions.stored import stores
 
 
@@ -25,9 +26,10 @@ def rebuilt(
 ) -> Rebuilt:
     """Compute captions, entries and weights of a version anew, in the empty `folder`.
 
-    Raises ValueError or FileNotFoundError where something that it was made from is gone or another, and where a stage
-    does not run here.
+    Raises ValueError or FileNotFoundError where it was taken down, where something that it was made from is gone or
+    another, and where a stage does not run here.
     """
+    refusal.check(root, known[version])
     locked = stages(root, known[version])
     if differences := otherwise(locked):
         text = f"{version} was made with something else than is installed here: {'; '.join(differences)}"

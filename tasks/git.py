@@ -35,9 +35,9 @@ def said(root: Path, *question: str, given: str | None = None, **variables: str)
     return answer.stdout.removesuffix("\n")
 
 
-def said_if_it_can(root: Path, *question: str) -> str | None:
+def said_if_it_can(root: Path, *question: str, given: str | None = None) -> str | None:
     """Give git's answer; None where it has none, or where there is no git."""
     try:
-        return said(root, *question)
+        return said(root, *question, given=given)
     except ValueError:
         return None

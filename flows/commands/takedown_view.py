@@ -31,4 +31,5 @@ def _lines(found: Plan) -> Iterator[str]:
     for path in found.tracked:
         yield f"git: {path} is in its history, which is not rewritten (git filter-repo --invert-paths --path {path})"
     if found.is_clean:
-        yield "nothing of it is left, and nothing serves that learnt from it"
+        but = " but in git's history" if found.tracked else ""
+        yield f"nothing of it is left{but}, and nothing serves that learnt from it"

@@ -71,7 +71,7 @@ def _wanted(repo: Repo, roots: Roots) -> set[str]:
     branches = said_if_it_can(root, "for-each-ref", "--format=%(objectname)", "refs/remotes/") or ""
     asked = needed(repo, replace(roots, commits=tuple({*roots.commits, *branches.splitlines()})))
     places = [repo.cache.local, *(repo.cloud.get_remote_odb(name) for name in repo.config["remote"])]
-    lost = removed(root)
+    lost = removed(root).of(None)
     files = (_files(digest, places) for digest in asked if digest.endswith(".dir") and digest not in lost)
     return asked.union(*files)
 

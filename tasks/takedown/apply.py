@@ -13,7 +13,7 @@ from tasks.images.blocked import block
 from tasks.params import Params
 from tasks.pipeline import PLACES
 from tasks.takedown.plan import Plan
-from tasks.takedown.receipt import DONE, TAKEDOWNS, Receipt, receipts
+from tasks.takedown.receipt import DONE, Receipt, receipts
 from tasks.versions import promotion, registry, taken_down
 from tasks.versions.lineage import person
 from tasks.workspaces.worktree import sweep
@@ -27,7 +27,7 @@ def apply(found: Plan, reason: str, root: Path, params: Params) -> Receipt:
     block(root / PLACES["blocked"], found.unblocked)
     receipt.enter(root, "blocked")
     for version in found.untagged:  # before the aliases move: none of these may be promoted any more
-        registry.tag(name, version, taken_down.TAG, str(TAKEDOWNS / f"{receipt.name}.json"))
+        registry.tag(name, version, taken_down.TAG, receipt.place)
     receipt.enter(root, "versions tagged")
     promotion.withdraw(name, found.serving, found.heir, f"taken down: {receipt.reason}", root)
     receipt.enter(root, "aliases moved")
@@ -51,6 +51,8 @@ def _begun(found: Plan, reason: str, root: Path) -> Receipt:
     receipt.pictures += [row for row in rows if row not in receipt.pictures]
     receipt.sources = sorted({*receipt.sources, *found.wanted.sources})
     receipt.folders = sorted({*receipt.folders, *found.folders})
+    receipt.blobs = sorted({*receipt.blobs, *found.blobs})
+    receipt.removed = [row for row in receipt.removed if row["digest"] not in found.others]
     receipt.hit = {
         "datasets": met.datasets,
         "trained": met.trained,

@@ -3,7 +3,8 @@
 >>> list(among_people("source", Path("photos"), wanted))
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tasks.folders import sha256_of_bytes, sha256_of_file
 from tasks.images.picture import Unusable
 from tasks.images.source import ARCHIVES, files_of, paths
 from tasks.stores.store import OF_WORDS, opened
-from tasks.takedown.trace import Trace
+from tasks.takedown.trace import GRID, Trace
 from tasks.takedown.wanted import Wanted
 
 CAPTION_SUFFIX = ".txt"
@@ -33,18 +34,22 @@ def among_people(place: str, folder: Path, wanted: Wanted) -> Iterator[Trace]:
             if not wanted.is_it(data) and not wanted.is_named_in(path.name):
                 continue
             if path.name.lower().endswith(ARCHIVES):
-                yield Trace(place, f"{above / file.name}: pack the archive again without it", sha256_of_bytes(data))
+                name = f"{above / file.name}: pack the archive again without it"
+                yield Trace(place, name, sha256_of_bytes(data), path=path)
             else:
                 yield from _caption(place, path)
                 yield _file(place, path)
 
 
-def among_outputs(place: str, folder: Path, wanted: Wanted) -> Iterator[Trace]:
-    """Look through what stages wrote: files by their names, what was set aside by its looks, grids that may show it."""
+def among_outputs(place: str, folder: Path, wanted: Wanted, others: Collection[str] = ()) -> Iterator[Trace]:
+    """Look through what stages wrote: files by their names, what was set aside by its looks, grids that may show it.
+
+    Grids among `others` do not, by DVC's digests of them.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     told = {_top(path, folder) for path in files if path.suffix == ".jsonl" and wanted.is_named_in(_text(path))}
     for path in files:
-        shows = path.name == "grid.png" and bool(told & {_top(path, folder), "embeddings"})
+        shows = path.name == GRID and bool(told & {_top(path, folder), "embeddings"}) and _md5(path) not in others
         is_aside = path.parent.name == "quarantine" and wanted.is_it(path.read_bytes())
         if shows or is_aside or wanted.is_named_in(path.name):
             yield _file(place, path)
@@ -64,7 +69,11 @@ def _caption(place: str, path: Path) -> Iterator[Trace]:
 
 
 def _file(place: str, path: Path) -> Trace:
-    return Trace(place, str(path), sha256_of_file(path), partial(path.unlink, missing_ok=True))
+    return Trace(place, str(path), sha256_of_file(path), partial(path.unlink, missing_ok=True), path)
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _text(path: Path) -> str:

@@ -17,7 +17,8 @@ from tasks.params import Params
 from tasks.pipeline import PLACES
 from tasks.runner import RUNS, located
 from tasks.takedown.files import among_entries, among_outputs, among_people
-from tasks.takedown.objects import objects
+from tasks.takedown.history import blobs, paths_of
+from tasks.takedown.objects import Found, objects
 from tasks.takedown.receipt import receipts
 from tasks.takedown.shown import shown
 from tasks.takedown.trace import Trace
@@ -27,9 +28,9 @@ from tasks.versions.aliases import aliases
 
 LOOKED = (
     "ingest.source, data/, runs/store, batches of triggers, workspaces of runs, evaluate.earlier, folders named by "
-    "--folder, DVC's cache and remotes, pictures of MLflow's runs, aliases, the block-list"
+    "--folder, DVC's cache and remotes, pictures of MLflow's runs, aliases, the block-list, its bytes in git's history"
 )
-NOT_LOOKED = "the history of git, caches and clones elsewhere, the weights of models"
+NOT_LOOKED = "copies of other bytes in git's history, caches and clones elsewhere, the weights of models"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class Plan:
 
     `serving` are aliases of versions hit, `heir` the last clean ancestor of such a champion, if there is one.
     `untagged` versions do not say yet that they were hit, `unblocked` looks are not on the block-list. `parent` is what
-    to train on from where params.yaml names a version hit. `tracked` are the files that git holds.
+    to train on from where params.yaml names a version hit. `tracked` are the paths, from the top of the repository, at
+    which git's history has it, `blobs` git's names of its bytes, which are kept to tell that once the files are gone.
+    `others` are the digests of DVC's objects that cannot show it, and stay.
     """
 
     wanted: Wanted
@@ -51,6 +54,8 @@ class Plan:
     unblocked: tuple[BlockedRow, ...]
     parent: str | None
     tracked: tuple[str, ...]
+    blobs: tuple[str, ...]
+    others: frozenset[str]
 
     @property
     def hit(self) -> tuple[str, ...]:
@@ -70,26 +75,28 @@ def plan(root: Path, params: Params, asked: str, *, max_bits: int, folders: Sequ
     meant = wanted(root, known, asked, max_bits)
     met = reached(root, name, known, asked, sorted(meant.ids))
     hit = {*met.trained, *met.descendants}
-    held = {alias: version for alias, version in aliases(name).items() if version in hit}
-    also = sorted(
-        {*map(str, folders), *(one for row in receipts(root) if row.name == meant.name for one in row.folders)}
-    )
-    traces = tuple(_traces(root, params, meant, met, [Path(folder) for folder in also], known))
+    serving = {alias: version for alias, version in aliases(name).items() if version in hit}
+    earlier = [row for row in receipts(root) if row.name == meant.name]
+    also = sorted({*map(str, folders), *(one for row in earlier for one in row.folders)})
+    found = objects(root, meant, known, hit)
+    traces = tuple(_traces(root, params, meant, met, [Path(folder) for folder in also], found))
+    held = sorted({*_blobs(root, meant, traces), *(one for row in earlier for one in row.blobs)})
     taken, listed = taken_down.taken(name), set(blocked(root / PLACES["blocked"]).rows)
     parent = params.train.parent
     return Plan(
         meant, met, tuple(also), traces,
-        {alias: version for alias, version in held.items() if version},
-        _heir(root, name, known, str(held["champion"]), hit) if held.get("champion") else None,
+        {alias: version for alias, version in serving.items() if version},
+        _heir(root, name, known, str(serving["champion"]), hit) if serving.get("champion") else None,
         tuple(version for version in in_order(hit) if version not in taken),
         tuple(row for row in meant.rows if row not in listed),
         (_heir(root, name, known, parent, hit) or BASE) if parent in hit else None,
-        tuple(_tracked(root, traces)),
+        tuple(sorted({*_beside(root, traces), *paths_of(root, held)})),
+        tuple(held), found.others,
     )  # fmt: skip
 
 
 def _traces(
-    root: Path, params: Params, meant: Wanted, met: Spread, folders: Sequence[Path], known: Mapping[str, Record]
+    root: Path, params: Params, meant: Wanted, met: Spread, folders: Sequence[Path], found: Found
 ) -> Iterator[Trace]:
     """Go through all places, what people gave first."""
     for place, folder in _of_people(root, params):
@@ -97,11 +104,11 @@ def _traces(
             yield from among_people(place, folder, meant)
     for folder in folders:
         yield from among_people("folders", folder, meant)
-    yield from among_outputs("data", root / "data", meant)
+    yield from among_outputs("data", root / "data", meant, found.others)
     for tree in sorted((root / RUNS / "workspaces").glob("*/tree/data")):
-        yield from among_outputs("workspaces", tree, meant)
+        yield from among_outputs("workspaces", tree, meant, found.others)
     yield from among_entries(root / RUNS, meant)
-    yield from objects(root, meant, known)
+    yield from found.traces
     yield from shown(params.register.model, met.datasets)
 
 
@@ -119,8 +126,16 @@ def _heir(root: Path, name: str, known: Mapping[str, Record], version: str, hit:
     return next((one for one in line if verdicts.get(one) != Verdict.REJECT), None)
 
 
-def _tracked(root: Path, traces: Sequence[Trace]) -> Iterator[str]:
-    """Name the files that git holds, too."""
+def _blobs(root: Path, meant: Wanted, traces: Sequence[Trace]) -> list[str]:
+    """Name the bytes that are it, wherever they lie on this machine."""
+    return blobs(
+        root, [*(trace.path for trace in traces if trace.path), *filter(Path.is_file, [Path(meant.asked)])], meant
+    )
+
+
+def _beside(root: Path, traces: Sequence[Trace]) -> Iterator[str]:
+    """Name the files that git tracks now where people keep it, its caption among them."""
     for trace in traces:
-        if trace.place in ("source", "folders", "panels"):
-            yield from (said_if_it_can(root, "ls-files", "--", str(Path(trace.name).resolve())) or "").splitlines()
+        if trace.path and trace.place in ("source", "folders", "panels"):
+            asked = "ls-files", "--full-name", "-z", "--", str(trace.path.resolve())
+            yield from filter(None, (said_if_it_can(root, *asked) or "").split("\0"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.folders import read_json, write_json
+from tasks.takedown.trace import GRID
 
 TAKEDOWNS = Path("takedowns")
 DONE = "done"
@@ -19,7 +20,10 @@ DONE = "done"
 
 @dataclass
 class Receipt:
-    """What is kept of a takedown; `folders` were looked through beside the usual places, times are in UTC."""
+    """What is kept of a takedown; `folders` were looked through beside the usual places, times are in UTC.
+
+    `blobs` are git's names of the bytes of pictures, by which its history is asked.
+    """
 
     name: str
     asked: str
@@ -29,9 +33,20 @@ class Receipt:
     folders: list[str] = field(default_factory=list)
     pictures: list[dict[str, Any]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
+    blobs: list[str] = field(default_factory=list)
     hit: dict[str, Any] = field(default_factory=dict)
     removed: list[dict[str, str]] = field(default_factory=list)
     steps: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """Say where it lies in the project."""
+        return str(TAKEDOWNS / f"{self.name}.json")
+
+    @property
+    def runs(self) -> set[str]:
+        """Name the runs of the versions hit."""
+        return set(self.hit.get("runs", {}).values())
 
     @property
     def is_done(self) -> bool:
@@ -50,7 +65,7 @@ class Receipt:
 
     def _write(self, root: Path) -> None:
         self.at = self.at or _now()
-        write_json(root / TAKEDOWNS / f"{self.name}.json", asdict(self))
+        write_json(root / self.place, asdict(self))
 
 
 def receipts(root: Path) -> list[Receipt]:
@@ -58,9 +73,26 @@ def receipts(root: Path) -> list[Receipt]:
     return [_read(path) for path in sorted((root / TAKEDOWNS).glob("*.json"))]
 
 
-def removed(root: Path) -> set[str]:
-    """Name what takedowns removed, by digest."""
-    return {row["digest"] for receipt in receipts(root) for row in receipt.removed}
+@dataclass(frozen=True)
+class Removed:
+    """What takedowns removed, by digest: grids, and what was the picture's alone; `runs` made the versions hit."""
+
+    grids: frozenset[str]
+    its_own: frozenset[str]
+    runs: frozenset[str]
+
+    def of(self, run_id: str | None) -> frozenset[str]:
+        """Name what may be gone from the version of a run; a grid only of one that was hit. With None, all."""
+        return self.its_own | self.grids if run_id is None or run_id in self.runs else self.its_own
+
+
+def removed(root: Path) -> Removed:
+    """Read what all takedowns of a project removed."""
+    known = receipts(root)
+    rows = [row for receipt in known for row in receipt.removed]
+    grids = frozenset(row["digest"] for row in rows if GRID in row["name"])
+    its_own = frozenset(row["digest"] for row in rows) - grids
+    return Removed(grids, its_own, frozenset(run for receipt in known for run in receipt.runs))
 
 
 def _read(path: Path) -> Receipt:

@@ -110,7 +110,7 @@ def _data(root: Path, record: Record, known: Stores, *, is_strict: bool) -> Iter
             yield place, f"{LOCK} says nothing of {PLACES[place]}"
         elif place in _DIGESTED and digest != record.lineage[_IN_LINEAGE.get(place, place)]:
             yield place, f"{LOCK} says {digest}, the record says {record.lineage[_IN_LINEAGE.get(place, place)]}"
-        elif wrong := known.complaint(digest, is_strict=is_strict):
+        elif wrong := known.complaint(digest, is_strict=is_strict, run_id=record.run_id):
             yield place, wrong
 
 

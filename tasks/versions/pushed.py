@@ -8,6 +8,7 @@ commit as if it lay there), and it believes what it remembers of a remote that h
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dvc.config import NoRemoteError
@@ -50,17 +51,22 @@ def push(root: Path, model: str) -> Pushed:
 
 
 def _wanted(root: Path, model: str) -> tuple[set[str], set[str]]:
-    """Digest what the versions need, lists and files; and name the lists that are gone."""
+    """Digest what the versions need, lists and files; and name the lists that are gone.
+
+    What a takedown removed of a version is not sent again, from a cache that still holds it.
+    """
     gone, wanted, lost = given_up(ledger.of_model(ledger.read(root), model)), set[str](), set[str]()
-    with stores(root) as known:
-        commits = (record.commit for record in records(root, model).values() if record.version not in gone)
-        for digest in {digest for commit in commits for digest in _kept(root, commit)}:
-            try:
-                wanted.update([digest], known.files(digest).values() if digest.endswith(".dir") else [])
-            except FileNotFoundError:
-                lost.add(digest)
     takedowns = removed(root)
-    return wanted - takedowns, lost - takedowns
+    with stores(root) as known:
+        files = cache(known.files)  # versions have much in common
+        for record in (one for one in records(root, model).values() if one.version not in gone):
+            for digest in set(_kept(root, record.commit)) - takedowns.of(record.run_id):
+                try:
+                    listed = files(digest).values() if digest.endswith(".dir") else []
+                    wanted.update({digest, *listed} - takedowns.of(record.run_id))
+                except FileNotFoundError:
+                    lost.add(digest)
+    return wanted, lost
 
 
 def _kept(root: Path, commit: str) -> Iterable[str]:

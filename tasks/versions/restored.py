@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from tasks.ancestry.records import CAPTIONS, IMAGES, LINEAGE, Record, in_order, stages, tagged, texts
 from tasks.params import Params, parse
 from tasks.pipeline import PLACES
-from tasks.takedown.receipt import TAKEDOWNS, receipts
+from tasks.takedown.receipt import receipts
+from tasks.takedown.trace import GRID
 from tasks.versions import base, ledger, marks, promotion, registry, run_record, stand_in, taken_down, verdict
 from tasks.versions.lacking import Lacking, lacking
 from tasks.versions.lineage import Lineage
@@ -80,7 +81,7 @@ def _settle(root: Path, model: str, lack: Lacking) -> None:
         promotion.give_up(model, version, "given up", root)
     for receipt in receipts(root):
         for version in {*receipt.hit["trained"], *receipt.hit["descendants"]} & {*lack.missing}:
-            registry.tag(model, version, taken_down.TAG, str(TAKEDOWNS / f"{receipt.name}.json"))
+            registry.tag(model, version, taken_down.TAG, receipt.place)
     promotion.standing(model, root)  # the aliases want their versions first
 
 
@@ -114,12 +115,18 @@ def _params(record: Record) -> Params:
 
 @contextmanager
 def _brought(root: Path, record: Record, stored: Stores) -> Iterator[dict[str, Path]]:
-    """Lend what the stage register read of a version: outputs from DVC, but for what was taken down; texts from git."""
+    """Lend what the stage register read of a version: outputs from DVC, but for what was taken down; texts from git.
+
+    Of a version that learnt from a picture that was taken down nothing is shown, even where others drew the same.
+    """
     digests = outs(stages(root, record))
+    is_hit = any(record.lineage["dataset"] in receipt.hit["datasets"] for receipt in receipts(root))
     with TemporaryDirectory() as folder:
         reads = {place: Path(folder) / place for place in (*_READ, "captions")}
         for place in _READ:
             stored.bring(str(digests.get(PLACES[place])), reads[place], is_whole=False)
+            if is_hit:
+                (reads[place] / GRID).unlink(missing_ok=True)
         reads["captions"].mkdir()
         (reads["captions"] / CAPTIONS).write_text(texts(root, record.commit, CAPTIONS)[CAPTIONS], encoding="utf-8")
         yield reads

@@ -14,6 +14,7 @@ from tasks.errands.baggage import digests
 from tasks.override import override
 from tasks.params import PARAMS_FILE, load
 from tasks.pipeline import PLACES
+from tasks.versions import taken_down
 from tasks.versions.aliases import aliases
 from tasks.versions.learnt import lay_out
 from tasks.versions.registry import named, versions
@@ -38,13 +39,15 @@ def start_from(root: Path, parent: str) -> Start:
     """Write the parent into params.yaml, and mix in what it and those before it learnt.
 
     A champion that came of these very pictures is not trained on them again: its own parent is the start, so that a
-    schedule that finds no new picture finds nothing to do. Raises ValueError for a version that there is not, and
-    where old pictures would have to be laid out in a folder that a workspace shares with others.
+    schedule that finds no new picture finds nothing to do. Raises ValueError for a version that there is not or that
+    was taken down, and where old pictures would have to be laid out in a folder that a workspace shares with others.
     """
     model = load(root).register.model
     if parent == CHAMPION and aliases(model)[CHAMPION] is None:
         return _begin(root, BASE, "there is no champion yet")
     version = parent if parent == BASE else named(model, parent)
+    if version != BASE:
+        taken_down.check(model, version)
     record = records(root, model).get(version) if parent == CHAMPION else None
     if record and record.parent in (BASE, *versions(model)):
         told = _begin(root, record.parent, f"the champion {version} came of these pictures")

@@ -15,7 +15,7 @@ from dvc.config import RemoteConfigError
 from dvc.repo import Repo
 
 from tasks.folders import staged_folder
-from tasks.takedown.receipt import removed
+from tasks.takedown.receipt import Removed, removed
 
 _CHUNK = 1 << 20
 
@@ -28,17 +28,18 @@ class Stores:
     """
 
     _places: list[Any]
-    _removed: set[str]
-    _seen: dict[tuple[str, bool], str | None] = field(default_factory=dict)
+    _removed: Removed
+    _seen: dict[tuple[str, bool, frozenset[str]], str | None] = field(default_factory=dict)
 
-    def complaint(self, digest: str, *, is_strict: bool) -> str | None:
+    def complaint(self, digest: str, *, is_strict: bool, run_id: str | None = None) -> str | None:
         """Say what is wrong with an object, or with a file of a folder; None where nothing is.
 
         It suffices that it is anywhere; `is_strict` asks the remote alone, if there is one, and digests every byte.
-        Lists of files always are digested.
+        Lists of files always are digested. `run_id` says whose version it is: no takedown takes a grid from one that it
+        did not hit.
         """
-        key = (digest, is_strict)
-        if digest in self._removed:
+        key = (digest, is_strict, self._removed.of(run_id))
+        if digest in key[-1]:
             return None
         if key not in self._seen:
             is_folder, last = digest.endswith(".dir"), self._places[-1]
@@ -46,7 +47,9 @@ class Stores:
             if place is None:
                 self._seen[key] = self._lacking(digest)
             else:
-                self._seen[key] = self._of_files(place, digest, is_strict=is_strict) if is_folder else None
+                self._seen[key] = (
+                    self._of_files(place, digest, is_strict=is_strict, run_id=run_id) if is_folder else None
+                )
         return self._seen[key]
 
     def files(self, digest: str) -> dict[str, str]:
@@ -64,7 +67,7 @@ class Stores:
             return
         with staged_folder(place) as staged:
             for name, md5 in self.files(digest).items():
-                if is_whole or md5 not in self._removed:
+                if is_whole or md5 not in self._removed.of(None):
                     self._copy(md5, staged / name)
 
     def _copy(self, digest: str, place: Path) -> None:
@@ -90,8 +93,10 @@ class Stores:
             return f"{digest} is there, but its content has another digest"
         return f"{digest} is neither in DVC's cache nor in its remote"
 
-    def _of_files(self, place: Any, digest: str, *, is_strict: bool) -> str | None:
-        found = ((name, self.complaint(md5, is_strict=is_strict)) for name, md5 in self._files(place, digest))
+    def _of_files(self, place: Any, digest: str, *, is_strict: bool, run_id: str | None) -> str | None:
+        found = (
+            (name, self.complaint(md5, is_strict=is_strict, run_id=run_id)) for name, md5 in self._files(place, digest)
+        )
         return next((f"{name}: {complaint}" for name, complaint in found if complaint), None)
 
     def _files(self, place: Any, digest: str) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 >>> check("dopsd", "v2")
 """
 
+from tasks.takedown.refusal import refusal
 from tasks.tracking import connect
 
 TAG = "takedown"
@@ -24,6 +25,4 @@ def taken(name: str) -> dict[str, str]:
 def check(name: str, version: str) -> None:
     """Raise ValueError for a version that was taken down, naming the receipt."""
     if receipt := receipt_of(name, version):
-        raise ValueError(
-            f"{version} was taken down ({receipt}): choose another; `dopsd champion` says which one serves"
-        )
+        raise refusal(version, receipt)

@@ -3,19 +3,17 @@
 import io
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from dvc.repo import Repo
-from PIL import Image
 
 from dopsd.gate import Decision, Verdict
 from tasks import runner
 from tasks.ancestry.records import records
 from tasks.errands import parcel
-from tasks.folders import read_json, read_rows, write_json, write_rows
+from tasks.folders import read_json, read_rows, write_json
 from tasks.git import said
 from tasks.params import load
 from tasks.pipeline import stage
@@ -23,21 +21,16 @@ from tasks.stores.shard import WHOLE
 from tasks.stores.store import key_of, opened
 from tasks.takedown.apply import apply
 from tasks.takedown.plan import Plan, plan
-from tasks.takedown.receipt import DONE, Receipt, receipts
+from tasks.takedown.receipt import DONE, receipts
 from tasks.versions import audit, ledger, promotion, registry
 from tasks.versions.aliases import aliases
 from tasks.versions.restored import restore
 from tasks.versions.taken_down import taken
 from tests.history import photo, png
-from tests.registered import commit, laid_out, recorded_by_dvc, registered, score, train
+from tests.registered import commit, registered
+from tests.takedowns import WHY, begun, learnt, planned, taken_down
 
-REMOTE = "[core]\n    no_scm = true\n    analytics = false\n    remote = far\n['remote \"far\"']\n    url = far\n"
 GONE = "photos/2.png"
-WHY = "the person shown asked for it"
-
-
-class Killed(BaseException):
-    """What no step may catch."""
 
 
 @dataclass
@@ -51,38 +44,9 @@ class Story:
     breaks: list[audit.Break]
 
 
-def learnt(root: Path, number: int, *photos: int) -> None:
-    """Register a version that learnt from these photos, with everything that a run leaves of each."""
-    for one in photos:
-        (root / "photos" / f"{one}.png").write_bytes(png(one))
-        (root / "photos" / f"{one}.txt").write_text("a [V]")
-    runner.run(stage("ingest"), root)
-    data, ids = root / "data", [row["id"] for row in read_rows(root / "data/images/images.jsonl")]
-    write_rows(data / "captions/captions.jsonl", [{"id": one, "caption": "a [V]", "source": "human"} for one in ids])
-    write_rows(data / "embeddings/index.jsonl", [{"id": one} for one in ids])
-    (data / "embeddings/entries").mkdir(exist_ok=True)
-    train(root, number)
-    score(root, likeness=-0.1 - number / 10)
-    for one in ids:
-        (data / f"embeddings/entries/{one}.safetensors").write_text(one)
-        shutil.copyfile(data / f"images/files/{one}.png", data / f"scores/panel/{one}.png")
-        for kind in ("latents", "teacher"):
-            opened(root / "runs", kind).write(key_of({kind: one}), one.encode(), of=one)
-    for shade, place in enumerate(("probe", "scores")):
-        Image.new("RGB", (8, 8), (number, shade, 0)).save(data / place / "grid.png")
-    recorded_by_dvc(root)
-    registered(root)
-    with Repo(str(root)) as repo:
-        repo.push()
-
-
 def made(root: Path) -> None:
     """Make a project of two versions; the second was trained on from the first, with a photo more, and serves."""
-    project = laid_out(root)
-    project.write(".dvc/config", REMOTE)
-    project.write(".gitignore", (root / ".gitignore").read_text() + "/.dvc/far\n")
-    shutil.rmtree(root / "photos")
-    (root / "photos").mkdir()
+    project = begun(root)
     learnt(root, 1, 0, 1)
     commit(root)
     write_json(root / "runs/parents/v2/manifest.json", {})
@@ -98,34 +62,6 @@ def made(root: Path) -> None:
     copy = io.BytesIO()
     photo(2).resize((64, 64)).save(copy, "JPEG")
     (root / "runs/triggers/new/batches/1/copy.jpg").write_bytes(copy.getvalue())
-
-
-def planned(root: Path, asked: str) -> Plan:
-    return plan(root, load(root), asked, max_bits=6, folders=[])
-
-
-def dying(after: int) -> Callable[[Receipt, Path, str], None]:
-    """Stand in for `Receipt.enter`: note so many steps, then die, each other time before that step is noted."""
-    enter, noted = Receipt.enter, list[str]()
-
-    def mortal(receipt: Receipt, root: Path, step: str) -> None:
-        if len(noted) == after and after % 2:
-            raise Killed
-        enter(receipt, root, step)
-        noted.append(step)
-        if len(noted) > after:
-            raise Killed
-
-    return mortal
-
-
-def taken_down(root: Path, asked: str, deaths: int) -> None:
-    """Take a picture down; before that so many processes begin it and die, each a step later than the one before."""
-    for death in range(deaths):
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(Receipt, "enter", dying(death))
-            apply(planned(root, asked), WHY, root, load(root))
-    apply(planned(root, asked), WHY, root, load(root))
 
 
 @pytest.fixture(scope="module")
