@@ -25,6 +25,7 @@ from tasks.takedown.trace import Trace
 from tasks.takedown.wanted import Wanted, wanted
 from tasks.versions import ledger, taken_down
 from tasks.versions.aliases import aliases
+from tasks.versions.learnt import EARLIER
 
 LOOKED = (
     "ingest.source, data/, runs/store, batches of triggers, workspaces of runs, evaluate.earlier, folders named by "
@@ -116,7 +117,8 @@ def _of_people(root: Path, params: Params) -> Iterator[tuple[str, Path]]:
     """Name the folders that hold files as people gave them, and kept panels."""
     yield "source", root / located("source", params)
     yield from (("triggers", path) for path in sorted((root / RUNS / "triggers").glob("*/batches")))
-    yield from (("panels", root / folder) for folder in params.evaluate.earlier)
+    laid_out = (path.relative_to(root) for path in (root / EARLIER).glob("*/"))
+    yield from (("panels", root / folder) for folder in sorted({*map(Path, params.evaluate.earlier), *laid_out}))
 
 
 def _heir(root: Path, name: str, known: Mapping[str, Record], version: str, hit: set[str]) -> str | None:

@@ -189,3 +189,15 @@ def test_a_grid_that_a_later_version_draws_again_is_its_own(story: Story, tmp_pa
     assert [row.version for row in audit(story.root, "dopsd", is_strict=True)] == ["v4"]
     assert push(story.root, "dopsd").num_sent == 1
     assert audit(story.root, "dopsd", is_strict=True) == []
+
+
+def test_a_panel_that_was_laid_out_for_a_run_is_looked_through(story: Story, tmp_path: Path) -> None:
+    panel, asked = story.root / "runs/earlier/v3", tmp_path / "asked.png"
+    panel.mkdir(parents=True)
+    for path in (panel / "target.png", asked):
+        path.write_bytes(png(2))
+    try:
+        (found,) = (trace for trace in planned(story.root, str(asked)).traces if trace.place == "panels")
+    finally:
+        shutil.rmtree(panel)
+    assert found.path == panel / "target.png"
