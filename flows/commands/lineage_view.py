@@ -84,15 +84,14 @@ def apart(found: Difference) -> Picture:
     top = Picture(f"{found.old} -> {found.new}")
     _list(top.add(f"images +{len(found.added)}"), [_spelled(image) for image in found.added])
     _list(top.add(f"images -{len(found.removed)}"), [_spelled(image) for image in found.removed])
-    for title, pairs in (
-        ("captions", found.recaptioned),
-        ("params", found.params),
-        ("facts", found.facts),
-        ("scores of the adapters", found.scores),
-    ):
+    for title, pairs in (("captions", found.recaptioned), ("params", found.params), ("facts", found.facts)):
         row = top.add(f"{title}: {len(pairs)} differ")
         for name, (old, new) in pairs.items():
-            row.add(escape(f"{name.split('@')[0]}  {_said(old)} -> {_said(new)}"))
+            row.add(escape(f"{name}  {_said(old)} -> {_said(new)}"))
+    row = top.add(f"scores of the adapters: {len(found.scores)} differ")
+    for name, pair in found.scores.items():
+        old, new = (_said(value, is_score=True) for value in pair)
+        row.add(escape(f"{name.split('@')[0]}  {old} -> {new}"))
     code = top.add(f"code: {len(found.code)} files differ")
     for name in found.code[:_MOST]:
         code.add(escape(name))
@@ -129,8 +128,10 @@ def _list(row: Picture, told: Sequence[str]) -> None:
         row.add(f"and {len(told) - _MOST} more: --json lists them")
 
 
-def _said(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(end, float) for end in value):
-        mean, low, high = value
-        return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-    return str(value)
+def _said(value: Any, *, is_score: bool = False) -> str:
+    if value is None:
+        return "none"
+    if not isinstance(value, list):
+        return str(value)
+    ends = ["unknown" if end is None else f"{end:.3f}" if isinstance(end, float) else str(end) for end in value]
+    return f"{ends[0]} [{', '.join(ends[1:])}]" if is_score else f"[{', '.join(ends)}]"

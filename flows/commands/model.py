@@ -56,7 +56,7 @@ def restore() -> None:
     with mistakes_told():
         name = load(Path()).register.model
         entered = importlib.import_module("tasks.versions.restored").restore(Path(), name)
-    told.print(f"entered again: {', '.join(entered)}" if entered else "the registry has every version")
+    told.print(f"there again: {', '.join(entered)}" if entered else "the registry has every version")
 
 
 def _warn(version: str, entries: Sequence[Entry]) -> None:

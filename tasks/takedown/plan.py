@@ -28,8 +28,9 @@ from tasks.versions.aliases import aliases
 from tasks.versions.learnt import EARLIER
 
 LOOKED = (
-    "ingest.source, data/, runs/store, batches of triggers, workspaces of runs, evaluate.earlier, folders named by "
-    "--folder, DVC's cache and remotes, pictures of MLflow's runs, aliases, the block-list, its bytes in git's history"
+    "ingest.source, now and of versions hit, data/, runs/store, batches of triggers, workspaces of runs, "
+    "evaluate.earlier, folders named by --folder, DVC's cache and remotes, pictures of MLflow's runs, aliases, the "
+    "block-list, its bytes in git's history"
 )
 NOT_LOOKED = "copies of other bytes in git's history, caches and clones elsewhere, the weights of models"
 
@@ -80,7 +81,9 @@ def plan(root: Path, params: Params, asked: str, *, max_bits: int, folders: Sequ
     earlier = [row for row in receipts(root) if row.name == meant.name]
     also = sorted({*map(str, folders), *(one for row in earlier for one in row.folders)})
     found = objects(root, meant, known, hit)
-    traces = tuple(_traces(root, params, meant, met, [Path(folder) for folder in also], found))
+    people = [*_of_people(root, params, [known[version] for version in sorted(hit)])]
+    people += [("folders", Path(folder)) for folder in also]
+    traces = tuple(_traces(root, params, meant, met, people, found))
     held = sorted({*_blobs(root, meant, traces), *(one for row in earlier for one in row.blobs)})
     taken, listed = taken_down.taken(name), set(blocked(root / PLACES["blocked"]).rows)
     parent = params.train.parent
@@ -97,14 +100,11 @@ def plan(root: Path, params: Params, asked: str, *, max_bits: int, folders: Sequ
 
 
 def _traces(
-    root: Path, params: Params, meant: Wanted, met: Spread, folders: Sequence[Path], found: Found
+    root: Path, params: Params, meant: Wanted, met: Spread, people: Sequence[tuple[str, Path]], found: Found
 ) -> Iterator[Trace]:
     """Go through all places, what people gave first."""
-    for place, folder in _of_people(root, params):
-        if folder.exists():
-            yield from among_people(place, folder, meant)
-    for folder in folders:
-        yield from among_people("folders", folder, meant)
+    for place, folder in people:
+        yield from among_people(place, folder, meant)
     yield from among_outputs("data", root / "data", meant, found.others)
     for tree in sorted((root / RUNS / "workspaces").glob("*/tree/data")):
         yield from among_outputs("workspaces", tree, meant, found.others)
@@ -113,12 +113,16 @@ def _traces(
     yield from shown(params.register.model, met.datasets)
 
 
-def _of_people(root: Path, params: Params) -> Iterator[tuple[str, Path]]:
-    """Name the folders that hold files as people gave them, and kept panels."""
-    yield "source", root / located("source", params)
-    yield from (("triggers", path) for path in sorted((root / RUNS / "triggers").glob("*/batches")))
+def _of_people(root: Path, params: Params, hit: Sequence[Record]) -> Iterator[tuple[str, Path]]:
+    """Name the folders that hold files as people gave them, now and when versions hit learnt, and kept panels."""
+    before = (root / source for record in hit if (source := record.lineage["params"].get("ingest", {}).get("source")))
     laid_out = (path.relative_to(root) for path in (root / EARLIER).glob("*/"))
-    yield from (("panels", root / folder) for folder in sorted({*map(Path, params.evaluate.earlier), *laid_out}))
+    named = [
+        *(("source", path) for path in dict.fromkeys([root / located("source", params), *before])),
+        *(("triggers", path) for path in sorted((root / RUNS / "triggers").glob("*/batches"))),
+        *(("panels", root / folder) for folder in sorted({*map(Path, params.evaluate.earlier), *laid_out})),
+    ]
+    yield from ((place, path) for place, path in named if path.exists())
 
 
 def _heir(root: Path, name: str, known: Mapping[str, Record], version: str, hit: set[str]) -> str | None:

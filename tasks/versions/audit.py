@@ -52,7 +52,7 @@ def audit(root: Path, model: str, *, is_strict: bool) -> list[Break]:
     for version in in_order({*found.bases, *found.base_tags}):
         breaks += [Break(version, edge, wrong) for edge, wrong in _version_of_base(found, version)]
     with stores(root) as known:
-        for version in in_order({*found.records, *found.tags} - found.bases.keys()):
+        for version in in_order({*found.records, *found.tags} - found.bases.keys() - found.base_tags.keys()):
             breaks += [
                 Break(version, edge, wrong) for edge, wrong in _version(found, version, known, is_strict=is_strict)
             ]
@@ -144,6 +144,9 @@ def _registered(found: Evidence, record: Record, *, is_strict: bool) -> Iterator
 def _version_of_base(found: Evidence, version: str) -> Iterator[tuple[str, str]]:
     """Compare what the registry tells of a base with its record."""
     known, tags = found.bases.get(version), found.base_tags.get(version, found.tags.get(version))
+    if known is None and version in found.records:
+        yield f"tag {registry.KIND}", "it says that this is a base, and its record that it was trained"
+        return
     if known is None:
         yield "record", f"no tag {tag(found.model, version)} leads to its commit: {_TAG_LOST}"
         return

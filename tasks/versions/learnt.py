@@ -19,7 +19,7 @@ from tasks.versions.stored import Stores, stores
 from tasks.versions.version_commit import locked, outs
 
 EARLIER = Path("runs/earlier")
-_PANEL, _LIST = "panel/", "panel/panel.jsonl"
+_LIST = Path("panel/panel.jsonl")
 
 
 def lay_out(root: Path, parent: str, params: Params) -> list[str]:
@@ -28,12 +28,12 @@ def lay_out(root: Path, parent: str, params: Params) -> list[str]:
     Folders that a person named there stay, and of a panel that one of them holds there is no second.
     """
     own = [folder for folder in params.evaluate.earlier if not Path(folder).is_relative_to(EARLIER)]
-    there = {_md5(root / folder / Path(_LIST).name) for folder in own}
+    there = {_md5(root / folder / _LIST.name) for folder in own}
     with stores(root) as stored:
         found = [
             _laid_out(root, record, stored)
             for record in reversed(list(_concepts(root, parent, params)))
-            if _files(root, record, stored).get(_LIST) not in {None, *there}
+            if _panel(root, record, stored).get(_LIST.name) not in {None, *there}
         ]
     return [*own, *found]
 
@@ -61,19 +61,23 @@ def _concepts(root: Path, parent: str, params: Params) -> Iterator[Record]:
             yield record
 
 
-def _files(root: Path, record: Record, stored: Stores) -> dict[str, str]:
-    """List the files of a version's scores by DVC's digest; none where `dopsd gc` or a takedown left too little."""
+def _panel(root: Path, record: Record, stored: Stores) -> dict[str, str]:
+    """Give DVC's digests of the files of a version's panel; none where `dopsd gc` or a takedown left too little."""
     digest = outs(locked(root, record.commit) or {}).get(PLACES["scores"])
-    return {} if digest is None or stored.complaint(digest, is_strict=False) else stored.files(digest)
+    try:
+        files = stored.files(digest) if digest else {}
+    except FileNotFoundError:
+        return {}
+    panel = {Path(name).name: md5 for name, md5 in files.items() if Path(name).parent == _LIST.parent}
+    return {} if any(stored.complaint(md5, is_strict=False) for md5 in panel.values()) else panel
 
 
 def _laid_out(root: Path, record: Record, stored: Stores) -> str:
     place = EARLIER / record.version
     if not (root / place).is_dir():
         with staged_folder(root / place) as staged:
-            for name, md5 in _files(root, record, stored).items():
-                if name.startswith(_PANEL):
-                    stored.bring(md5, staged / name.removeprefix(_PANEL))
+            for name, md5 in _panel(root, record, stored).items():
+                stored.bring(md5, staged / name)
     return str(place)
 
 

@@ -122,7 +122,8 @@ def named(name: str, version: str) -> str:
         ask = store.get_model_version if is_number else store.get_model_version_by_alias
         known = ask(name, version[1:] if is_number else version)
     except MlflowException as error:
-        mend = "`dopsd run` registers one" if version in ALIASES else "it is champion, challenger, v2, v3, ..."
+        mend = "it is champion, challenger, v2, v3, ...; `dopsd model restore` enters what a registry has lost"
+        mend = "`dopsd run` registers one" if version in ALIASES else mend
         raise ValueError(f"the registry has no {version} of {name}: {mend}") from error
     if known.tags.get(KIND) == BASE:
         raise ValueError(

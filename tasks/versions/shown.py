@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from tasks.ancestry.records import LINEAGE, Record
 from tasks.tracking import connect
-from tasks.versions import registry, run_record
+from tasks.versions import ledger, registry, run_record, taken_down
 from tasks.versions.evidence import Evidence
 from tasks.versions.lineage import Lineage
 
@@ -18,6 +18,9 @@ def broken(found: Evidence, record: Record, run_id: str, *, is_strict: bool) -> 
     wanted = registry.tags(Lineage(**record.lineage)) | {"commit": record.commit}
     wanted |= {key: record.entered[key] for key in ("by", "trigger")}
     yield from differing(found.tags[record.version], {key: text for key, text in wanted.items() if key != "scores"})
+    receipt = found.tags[record.version].get(taken_down.TAG)
+    if receipt and not (ledger.located(found.root).parent / receipt).is_file():
+        yield f"tag {taken_down.TAG}", f"there is no receipt {receipt}"
     yield from _run(found, record, run_id)
     if is_strict:
         yield from _page(found, record)
@@ -34,6 +37,7 @@ def _run(found: Evidence, record: Record, run_id: str) -> Iterator[tuple[str, st
     """Compare the tags that runs are searched by, and the dataset that they name."""
     run, said = connect().get_run(run_id), record.lineage
     wanted = {"version": record.version, "base": said["base"], "parent": said["parent"], "commit": record.commit}
+    wanted |= {key: record.entered[key] for key in ("by", "trigger")}
     if verdict := found.verdict(record.version):
         wanted["verdict"] = verdict
     for key, text in wanted.items():

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from tasks.ancestry.records import BASE, Record, records
 from tasks.errands.baggage import digests
+from tasks.folders import write_bytes
 from tasks.override import override
 from tasks.params import PARAMS_FILE, load
 from tasks.pipeline import PLACES
+from tasks.planning.code_record import refresh
 from tasks.versions import taken_down
 from tasks.versions.aliases import aliases
 from tasks.versions.learnt import lay_out
@@ -40,8 +42,18 @@ def start_from(root: Path, parent: str) -> Start:
 
     A champion that came of these very pictures is not trained on them again: its own parent is the start, so that a
     schedule that finds no new picture finds nothing to do. Raises ValueError for a version that there is not or that
-    was taken down, and where old pictures would have to be laid out in a folder that a workspace shares with others.
+    was taken down, and where old pictures would have to be laid out in a folder that a workspace shares with others;
+    params.yaml is as it was then.
     """
+    before = (root / PARAMS_FILE).read_bytes()
+    try:
+        return _started(root, parent)
+    except BaseException:
+        write_bytes(root / PARAMS_FILE, before)
+        raise
+
+
+def _started(root: Path, parent: str) -> Start:
     model = load(root).register.model
     if parent == CHAMPION and aliases(model)[CHAMPION] is None:
         return _begin(root, BASE, "there is no champion yet")
@@ -57,7 +69,8 @@ def start_from(root: Path, parent: str) -> Start:
 
 
 def _pictures(root: Path) -> set[str]:
-    """Digest what ingest would read; one digest for all of the source."""
+    """Digest what ingest would read; one digest for all of the source, and one for the code."""
+    refresh(root)
     return {digest for path, digest in digests("ingest", root).items() if path != PLACES["blocked"]}
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from dopsd.weights.trained import FILE
 from flows.cli import app
 from flows.commands import lineage_view
+from tasks.ancestry.difference import Difference
 from tasks.ancestry.tree import Tree, tree
 from tasks.git import said
 from tasks.tracking import connect
@@ -108,6 +110,23 @@ def test_added_images_come_first_then_removed_ones_and_those_kept_last(tmp_path:
 def shown(found: Tree) -> list[str]:
     """Give the rows below the images of a version."""
     return [str(row.label) for row in lineage_view.version(found).children[0].children]
+
+
+def test_what_only_one_version_was_asked_for_is_told_as_none(project: Path) -> None:
+    found = Difference(
+        "v2", "v3", [], [], {}, {"evaluate.earlier": ([], ["runs/earlier/v2"]), "train.step_weights": ([], [1.0, 2.0])},
+        [], {},
+        {"earlier/dino_d@d": (None, [0.5, 0.25, 0.75]), "concept/kid@d": ([None, None, None], [0.5, None, None])},
+        ("a", "b"),
+    )  # fmt: skip
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(lineage_view.apart(found))
+    for told in (
+        "evaluate.earlier  [] -> [runs/earlier/v2]", "[] -> [1.000, 2.000]", "none -> 0.500 [0.250, 0.750]",
+        "unknown [unknown, unknown] -> 0.500 [unknown, unknown]",
+    ):  # fmt: skip
+        assert told in shown.get()
 
 
 def test_the_base_shows_what_was_made_on_it() -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from tasks.ancestry.records import records, stages
 from tasks.git import said
+from tasks.override import override
 from tasks.params import load
 from tasks.takedown.plan import Plan
 from tasks.takedown.receipt import Receipt, receipts
@@ -201,3 +202,21 @@ def test_a_panel_that_was_laid_out_for_a_run_is_looked_through(story: Story, tmp
     finally:
         shutil.rmtree(panel)
     assert found.path == panel / "target.png"
+
+
+def test_the_folder_that_a_version_hit_learnt_from_is_looked_through_though_params_name_another(
+    story: Story, tmp_path: Path
+) -> None:
+    left, asked = story.root / "photos/again.png", tmp_path / "asked.png"
+    for path in (left, asked):
+        path.write_bytes(png(2))
+    said = (story.root / "params.yaml").read_text()
+    (story.root / "other").mkdir()
+    try:
+        override(story.root, "ingest.source", "other")
+        found = [trace.path for trace in planned(story.root, str(asked)).traces if trace.place == "source"]
+    finally:
+        left.unlink()
+        (story.root / "other").rmdir()
+        (story.root / "params.yaml").write_text(said)
+    assert found == [left]

@@ -168,6 +168,11 @@ BREAKS: dict[str, tuple[Breaker, set[tuple[str, str]]]] = {
         lambda _: connect().delete_model_version_tag("dopsd", "1", "kind"), {("v1", "tag kind"), ("-", "alias base")},
     ),
     "the tag of git of the base": (lambda root: print(said(root, "tag", "-d", "model/dopsd/v1")), {("v1", "record")}),
+    "that it was trained": (tag("kind", "base"), {("v3", "tag kind")}),
+    "a takedown that was none": (tag("takedown", "takedowns/x.json"), {("v3", "tag takedown")}),
+    "what started the run": (
+        lambda root: connect().delete_tag(records(root, "dopsd")["v3"].run_id, "trigger"), {("v3", "run")},
+    ),
     "the page of the base": (lambda _: connect().update_model_version("dopsd", "1", "a toy"), {("v1", "page")}),
     "the params": (tag("params", "x"), {("v3", "tag params")}),
     "who entered it": (

@@ -91,3 +91,18 @@ def test_old_pictures_are_not_laid_out_where_others_read(root: Path, tmp_path: P
         (root / "runs" / "recorded").unlink()
         override(root, "ingest.source", "photos")
         override(root, "replay.share", 0.0)
+
+
+def test_a_start_that_fails_leaves_params_as_they_were_and_needs_nothing_that_stages_wrote(root: Path) -> None:
+    before, code = (root / "params.yaml").read_text(), root / "data/code.json"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("tasks.versions.start.mix_in", _stopped)
+        start_from(root, "v3")
+    assert (root / "params.yaml").read_text() == before
+    code.unlink()
+    assert start_from(root, "champion").version == "v2"
+    assert code.is_file()
+
+
+def _stopped(*_: object) -> int:
+    raise KeyboardInterrupt
