@@ -69,8 +69,8 @@ def _started(root: Path, parent: str) -> Start:
 
 
 def _pictures(root: Path) -> set[str]:
-    """Digest what ingest would read; one digest for all of the source, and one for the code."""
-    refresh(root)
+    """Digest what ingest would read; one digest for all of the source."""
+    refresh(root)  # in a new clone there is no record of the code yet, without which DVC digests nothing
     return {digest for path, digest in digests("ingest", root).items() if path != PLACES["blocked"]}
 
 
