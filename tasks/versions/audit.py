@@ -130,8 +130,8 @@ def _registered(found: Evidence, record: Record, *, is_strict: bool) -> Iterator
     run_id = stand_in.found(found.model, record.run_id)
     if run_id is None:
         yield "run", f"MLflow does not have the run {record.run_id} that made it"
-    else:
-        yield from shown.broken(found, record, run_id, is_strict=is_strict)
+    yield from shown.broken(found, record, run_id, is_strict=is_strict)
+    if run_id:
         yield from witnesses.broken(found, record, is_strict=is_strict)
     digest = registry.digest_of_weights(found.model, record.version)
     if digest != record.lineage["adapter"]:

@@ -13,17 +13,17 @@ from tasks.versions.evidence import Evidence
 from tasks.versions.lineage import Lineage
 
 
-def broken(found: Evidence, record: Record, run_id: str, *, is_strict: bool) -> Iterator[tuple[str, str]]:
-    """Name what a version's tags, its run and, if asked to be strict, its page tell otherwise, each with its edge."""
+def broken(found: Evidence, record: Record, run_id: str | None, *, is_strict: bool) -> Iterator[tuple[str, str]]:
+    """Name what a version's tags, its run if there is one and, if asked to be strict, its page tell otherwise."""
     wanted = registry.tags(Lineage(**record.lineage)) | {"commit": record.commit}
     wanted |= {key: record.entered[key] for key in ("by", "trigger")}
     yield from differing(found.tags[record.version], {key: text for key, text in wanted.items() if key != "scores"})
     receipt = found.tags[record.version].get(taken_down.TAG)
     if receipt and not (ledger.located(found.root).parent / receipt).is_file():
         yield f"tag {taken_down.TAG}", f"there is no receipt {receipt}"
-    yield from _run(found, record, run_id)
-    if is_strict:
-        yield from _page(found, record)
+    if run_id:
+        yield from _run(found, record, run_id)
+        yield from _page(found, record) if is_strict else ()
 
 
 def differing(tags: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[tuple[str, str]]:

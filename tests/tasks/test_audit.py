@@ -147,6 +147,9 @@ BREAKS: dict[str, tuple[Breaker, set[tuple[str, str]]]] = {
     "a verdict": (tag("verdict", "REJECT"), {("v3", "verdict")}),
     "a tag of the lineage": (tag("dataset", "0" * 32 + ".dir"), {("v3", "tag dataset")}),
     "the run": (lost_run, {("v3", "run")}),
+    "the run and a tag": (
+        lambda root: (lost_run(root), tag("dataset", "x")(root))[1], {("v3", "run"), ("v3", "tag dataset")},
+    ),
     "the weights": (lambda root: weights(root).unlink(), {("v3", "weights")}),
     "bytes of the weights": (lambda root: rotten(weights(root)), {("v3", "weights")}),
     "the version": (
