@@ -105,6 +105,12 @@ def sha256_of_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def md5_of_file(path: Path) -> str:
+    """Digest a file's bytes as DVC and object stores name them, 32 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 def sha256_of_file(path: Path) -> str:
     """Digest a file's bytes without holding them all in memory, 64 hex digits."""
     digest = hashlib.sha256()

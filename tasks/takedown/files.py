@@ -3,12 +3,11 @@
 >>> list(among_people("source", Path("photos"), wanted))
 """
 
-import hashlib
 from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 
-from tasks.folders import sha256_of_bytes, sha256_of_file
+from tasks.folders import md5_of_file, sha256_of_bytes, sha256_of_file
 from tasks.images.picture import Unusable
 from tasks.images.source import ARCHIVES, files_of, paths
 from tasks.stores.store import OF_WORDS, opened
@@ -49,7 +48,9 @@ def among_outputs(place: str, folder: Path, wanted: Wanted, others: Collection[s
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     told = {_top(path, folder) for path in files if path.suffix == ".jsonl" and wanted.is_named_in(_text(path))}
     for path in files:
-        shows = path.name == GRID and bool(told & {_top(path, folder), "embeddings"}) and _md5(path) not in others
+        shows = (
+            path.name == GRID and bool(told & {_top(path, folder), "embeddings"}) and md5_of_file(path) not in others
+        )
         is_aside = path.parent.name == "quarantine" and wanted.is_it(path.read_bytes())
         if shows or is_aside or wanted.is_named_in(path.name):
             yield _file(place, path)
@@ -70,10 +71,6 @@ def _caption(place: str, path: Path) -> Iterator[Trace]:
 
 def _file(place: str, path: Path) -> Trace:
     return Trace(place, str(path), sha256_of_file(path), partial(path.unlink, missing_ok=True), path)
-
-
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _text(path: Path) -> str:

@@ -42,7 +42,7 @@ def tags(base: str, entered: Mapping[str, str]) -> dict[str, str]:
 
 
 def _found(model: str, base: str, was: str | None) -> str | None:
-    known = [version for version, said in registry.bases(model).items() if said[BASE] == base]
+    known = [version for version, said in registry.bases(model).items() if said.get(BASE) == base]
     return next((version for version in known if was in (None, version)), None)
 
 

@@ -6,13 +6,12 @@ A concept is known by its placeholder; the newest version that learnt it has its
 folder is named by a version, which never changes.
 """
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tasks.ancestry.records import BASE, Record, records
+from tasks.ancestry.records import BASE, Record, in_order, records
 from tasks.ancestry.tree import ancestors, chosen
-from tasks.folders import staged_folder
+from tasks.folders import md5_of_file, staged_folder
 from tasks.params import Params
 from tasks.pipeline import PLACES
 from tasks.versions.stored import Stores, stores
@@ -28,14 +27,12 @@ def lay_out(root: Path, parent: str, params: Params) -> list[str]:
     Folders that a person named there stay, and of a panel that one of them holds there is no second.
     """
     own = [folder for folder in params.evaluate.earlier if not Path(folder).is_relative_to(EARLIER)]
-    there = {_md5(root / folder / _LIST.name) for folder in own}
+    lists = [root / folder / _LIST.name for folder in own]
+    there = {md5_of_file(path) for path in lists if path.is_file()}
     with stores(root) as stored:
-        found = [
-            _laid_out(root, record, stored)
-            for record in reversed(list(_concepts(root, parent, params)))
-            if _panel(root, record, stored).get(_LIST.name) not in {None, *there}
-        ]
-    return [*own, *found]
+        panels = {record.version: _panel(root, record, stored) for record in _concepts(root, parent, params)}
+        asked = [version for version in in_order(panels) if panels[version].get(_LIST.name) not in {None, *there}]
+        return [*own, *(_laid_out(root, version, panels[version], stored) for version in asked)]
 
 
 def bring(root: Path, params: Params) -> None:
@@ -46,7 +43,8 @@ def bring(root: Path, params: Params) -> None:
         known = records(root, params.register.model)
         with stores(root) as stored:
             for folder in lacking:
-                _laid_out(root, chosen(root, params.register.model, known, folder.name), stored)
+                record = chosen(root, params.register.model, known, folder.name)
+                _laid_out(root, record.version, _panel(root, record, stored), stored)
 
 
 def _concepts(root: Path, parent: str, params: Params) -> Iterator[Record]:
@@ -72,15 +70,10 @@ def _panel(root: Path, record: Record, stored: Stores) -> dict[str, str]:
     return {} if any(stored.complaint(md5, is_strict=False) for md5 in panel.values()) else panel
 
 
-def _laid_out(root: Path, record: Record, stored: Stores) -> str:
-    place = EARLIER / record.version
+def _laid_out(root: Path, version: str, panel: Mapping[str, str], stored: Stores) -> str:
+    place = EARLIER / version
     if not (root / place).is_dir():
         with staged_folder(root / place) as staged:
-            for name, md5 in _panel(root, record, stored).items():
+            for name, md5 in panel.items():
                 stored.bring(md5, staged / name)
     return str(place)
-
-
-def _md5(path: Path) -> str | None:
-    """Digest a file as DVC does; None where there is none."""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.is_file() else None

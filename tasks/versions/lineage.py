@@ -15,7 +15,7 @@ from typing import Any
 
 from dopsd.weights.trained import FILE, FOLDER, is_whole
 from tasks import weak_teacher
-from tasks.folders import read_json, read_yaml, sha256_of_file, sha256_of_folder, sha256_of_json
+from tasks.folders import md5_of_file, read_json, read_yaml, sha256_of_file, sha256_of_folder, sha256_of_json
 from tasks.git import said_if_it_can
 from tasks.params import Params, resolved
 from tasks.pipeline import Room
@@ -103,13 +103,8 @@ def trigger() -> str:
 def dvc_digest(folder: Path) -> str:
     """Digest a folder as DVC does, 36 characters: the md5 of the list of its files' md5 and paths, and ".dir"."""
     paths = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
-    rows = [{"md5": _md5(path), "relpath": name} for name, path in paths]
+    rows = [{"md5": md5_of_file(path), "relpath": name} for name, path in paths]
     return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def weights_of(folder: Path, lock: Mapping[str, Any] = MappingProxyType({})) -> str:

@@ -16,6 +16,7 @@ from tasks.override import override
 from tasks.params import PARAMS_FILE, load
 from tasks.pipeline import PLACES
 from tasks.planning.code_record import refresh
+from tasks.planning.fingerprint import CODE
 from tasks.versions import taken_down
 from tasks.versions.aliases import aliases
 from tasks.versions.learnt import lay_out
@@ -70,7 +71,8 @@ def _started(root: Path, parent: str) -> Start:
 
 def _pictures(root: Path) -> set[str]:
     """Digest what ingest would read; one digest for all of the source."""
-    refresh(root)  # in a new clone there is no record of the code yet, without which DVC digests nothing
+    if not (root / CODE).is_file():  # in a new clone; without a record of the code DVC digests nothing
+        refresh(root)
     return {digest for path, digest in digests("ingest", root).items() if path != PLACES["blocked"]}
 
 

@@ -7,7 +7,6 @@ there is whole once it is pushed. Credentials are git's own, and those of DVC's 
 """
 
 import atexit
-import hashlib
 import os
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from dvc.api import DVCFileSystem
 from dvc.repo.open_repo import clean_repos
 
+from tasks.folders import md5_of_file
 from tasks.triggers.sources.source import Changed, Unreachable
 
 PREFIX = "git+"
@@ -64,7 +64,7 @@ class Repository:
             path = Path(lent) / PurePosixPath(name).name
             with self._told():
                 self._files.get_file(str(row["name"]), str(path))
-                if (digest := _digest(row)) not in (None, _md5(path)):
+                if (digest := _digest(row)) not in (None, md5_of_file(path)):
                     raise OSError(f"{name} is not what DVC recorded, {digest}: push it again")
             yield path
 
@@ -109,8 +109,3 @@ def _digest(row: Mapping[str, Any]) -> str | None:
     """Give the MD5 that DVC says a file has; none for git's own files, and where DVC 2 changed line ends for it."""
     kept = row["dvc_info"]["entry"].hash_info if "dvc_info" in row else None
     return kept.value if kept and kept.name == "md5" else None
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
